@@ -1,0 +1,184 @@
+//! Commands on a host: built from typed parts, quoted in one place, run with a time limit.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io::Read;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use wait_timeout::ChildExt;
+
+use crate::{Error, Result};
+
+/// A program and its arguments. Secrets have no place in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Command {
+    program: String,
+    #[serde(default)]
+    args: Vec<String>,
+    #[serde(default = "default_limit")]
+    limit: Duration,
+}
+
+fn default_limit() -> Duration {
+    Duration::from_secs(120)
+}
+
+impl Command {
+    /// A command without arguments, with a time limit of two minutes.
+    pub fn new(program: impl Into<String>) -> Self {
+        Self { program: program.into(), args: Vec::new(), limit: default_limit() }
+    }
+
+    /// The same with one more argument.
+    #[must_use]
+    pub fn arg(mut self, arg: impl Into<String>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    /// The same with more arguments.
+    #[must_use]
+    pub fn args<S: Into<String>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+        self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// The same with another time limit.
+    #[must_use]
+    pub fn limit(self, limit: Duration) -> Self {
+        Self { limit, ..self }
+    }
+
+    /// The program's name.
+    pub fn program(&self) -> &str {
+        &self.program
+    }
+}
+
+/// The command as one line of POSIX shell.
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&quote(&self.program))?;
+        for arg in &self.args {
+            write!(f, " {}", quote(arg))?;
+        }
+        Ok(())
+    }
+}
+
+/// `word` quoted for a POSIX shell; the only place where quoting is done. NUL cannot be part of an
+/// argument and is dropped.
+pub fn quote(word: &str) -> String {
+    let word: Cow<'_, str> = if word.contains('\0') { word.replace('\0', "").into() } else { word.into() };
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.into_owned();
+    }
+    shlex::try_quote(&word).map_or_else(|_| "''".to_owned(), Cow::into_owned)
+}
+
+/// What a command that ended well said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Output {
+    /// Its standard output.
+    pub stdout: Vec<u8>,
+    /// Its standard error, as text.
+    pub stderr: String,
+}
+
+/// Runs `command` on this machine, in a process group of its own: a Ctrl+C meant for Reprise must not
+/// cut a `docker stop` in half. Fails when it ends badly or not in time.
+pub fn run_local(command: &Command) -> Result<Output> {
+    let mut child = std::process::Command::new(&command.program)
+        .args(&command.args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .map_err(|source| Error::Start { program: command.program.clone(), source })?;
+    let stdout = child.stdout.take().map(drain);
+    let stderr = child.stderr.take().map(drain);
+    let ended = child
+        .wait_timeout(command.limit)
+        .map_err(|source| Error::Start { program: command.program.clone(), source })?;
+    if ended.is_none()
+        && let Some(group) = rustix::process::Pid::from_raw(child.id() as i32)
+    {
+        // The whole group: a shell's children would keep the pipes open.
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        let _ = child.wait();
+    }
+    let collect = |thread: Option<std::thread::JoinHandle<Vec<u8>>>| {
+        thread.and_then(|thread| thread.join().ok()).unwrap_or_default()
+    };
+    let output =
+        Output { stdout: collect(stdout), stderr: String::from_utf8_lossy(&collect(stderr)).into_owned() };
+    match ended {
+        Some(status) if status.success() => Ok(output),
+        Some(status) => Err(Error::Command {
+            command: command.to_string(),
+            status: in_words(status),
+            message: output.stderr.trim().to_owned(),
+        }),
+        None => Err(Error::TimedOut { command: command.to_string(), seconds: command.limit.as_secs() }),
+    }
+}
+
+fn drain(mut pipe: impl Read + Send + 'static) -> std::thread::JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut all = Vec::new();
+        let _ = pipe.read_to_end(&mut all);
+        all
+    })
+}
+
+fn in_words(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit status {code}"),
+        (None, Some(signal)) => format!("killed by signal {signal}"),
+        (None, None) => "ended".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sh(script: &str) -> Command {
+        Command::new("sh").arg("-c").arg(script)
+    }
+
+    #[test]
+    fn quoting_survives_the_shell() {
+        for word in
+            ["plain", "", "a b", "it's", "$HOME", "new\nline", "*", "~root", "-n", "é", "a;b", "\"`\\"]
+        {
+            let echoed = run_local(&sh(&format!("printf %s {}", quote(word)))).unwrap();
+            assert_eq!(String::from_utf8(echoed.stdout).unwrap(), word);
+        }
+    }
+
+    #[test]
+    fn a_failing_command_says_what_it_said() {
+        let error = run_local(&sh("echo no such thing >&2; exit 3")).unwrap_err();
+        assert!(error.to_string().contains("exit status 3"), "{error}");
+        assert!(error.to_string().contains("no such thing"), "{error}");
+    }
+
+    #[test]
+    fn a_hanging_command_is_stopped_with_its_children() {
+        let command = sh("sleep 600 & sleep 600").limit(Duration::from_millis(100));
+        assert!(matches!(run_local(&command), Err(Error::TimedOut { .. })));
+    }
+
+    #[test]
+    fn a_missing_program_is_named() {
+        let error = run_local(&Command::new("reprise-no-such-program")).unwrap_err();
+        assert!(error.to_string().contains("reprise-no-such-program"), "{error}");
+        assert!(error.hint().is_some());
+    }
+}

@@ -1,0 +1,157 @@
+//! Docker driven by its own command line, so that the same commands run here, over SSH and in scripts.
+
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use super::{Container, Docker, Engine, Volume, VolumeSpec, inspect};
+use crate::{Command, Error, Output, Result};
+
+/// Runs commands on the machine whose engine is meant.
+pub trait Run: Send + Sync {
+    /// Runs `command` to its end; fails when it fails.
+    fn run(&self, command: &Command) -> Result<Output>;
+}
+
+/// A Docker engine behind the `docker` program.
+#[derive(Debug, Clone)]
+pub struct DockerCli<R> {
+    run: R,
+}
+
+impl<R: Run> DockerCli<R> {
+    /// The engine that `docker` reaches where `run` runs commands.
+    pub fn new(run: R) -> Self {
+        Self { run }
+    }
+
+    /// The command that stops `name`; scripts use the same one.
+    pub fn stop_command(name: &str, grace: Duration) -> Command {
+        let seconds = grace.as_secs();
+        Command::new("docker")
+            .args(["stop", "-t"])
+            .arg(seconds.to_string())
+            .arg("--")
+            .arg(name)
+            .limit(grace + Duration::from_secs(60))
+    }
+
+    /// The command that starts `name`.
+    pub fn start_command(name: &str) -> Command {
+        Command::new("docker").args(["start", "--"]).arg(name)
+    }
+
+    /// The command that makes the volume of `spec`.
+    pub fn create_volume_command(spec: &VolumeSpec) -> Command {
+        let labels =
+            spec.labels.iter().flat_map(|(key, value)| ["--label".to_owned(), format!("{key}={value}")]);
+        Command::new("docker").args(["volume", "create"]).args(labels).arg("--").arg(&spec.name)
+    }
+
+    /// The command that removes the volume `name`.
+    pub fn remove_volume_command(name: &str) -> Command {
+        Command::new("docker").args(["volume", "rm", "--"]).arg(name)
+    }
+
+    fn docker(&self, command: &Command) -> Result<Output> {
+        self.run.run(command).map_err(|error| match error {
+            Error::Command { message, .. } if unreachable(&message) => Error::DockerUnreachable(message),
+            other => other,
+        })
+    }
+
+    fn parsed<T: DeserializeOwned>(&self, command: &Command) -> Result<T> {
+        let output = self.docker(command)?;
+        serde_json::from_slice(&output.stdout)
+            .map_err(|error| Error::Answer { command: command.to_string(), reason: error.to_string() })
+    }
+
+    /// What `docker inspect` says of `names`, or nothing where one of them does not exist.
+    fn inspect<T: DeserializeOwned>(&self, kind: &str, names: &[String]) -> Result<Option<Vec<T>>> {
+        let command = Command::new("docker").args([kind, "inspect", "--"]).args(names);
+        match self.parsed(&command) {
+            Ok(answers) => Ok(Some(answers)),
+            Err(Error::Command { message, .. }) if absent(&message) => Ok(None),
+            Err(other) => Err(other),
+        }
+    }
+}
+
+/// The client's words for an engine that is not there, over its versions.
+fn unreachable(message: &str) -> bool {
+    let message = message.to_lowercase();
+    [
+        "cannot connect to the docker daemon",
+        "error during connect",
+        "dial unix",
+        "failed to connect to the docker api",
+    ]
+    .iter()
+    .any(|words| message.contains(words))
+}
+
+/// The engine's words for something that is not there, over its versions.
+fn absent(message: &str) -> bool {
+    let message = message.to_lowercase();
+    message.contains("no such") || message.contains("not found")
+}
+
+impl<R: Run> Docker for DockerCli<R> {
+    fn engine(&self) -> Result<Engine> {
+        let command = Command::new("docker").args(["info", "--format", "{{json .}}"]);
+        let info: inspect::Info = self.parsed(&command)?;
+        // With no engine, newer clients still exit 0 and answer with errors and empty fields.
+        if info.root.as_os_str().is_empty() {
+            return Err(Error::DockerUnreachable(info.errors.join("; ")));
+        }
+        Ok(Engine { version: info.version, root: info.root })
+    }
+
+    fn containers(&self) -> Result<Vec<Container>> {
+        // A container may go between the two questions: ask again.
+        for _ in 0..5 {
+            let listed = self.docker(&Command::new("docker").args(["ps", "-aq", "--no-trunc"]))?;
+            let ids: Vec<String> =
+                String::from_utf8_lossy(&listed.stdout).lines().map(ToOwned::to_owned).collect();
+            if ids.is_empty() {
+                return Ok(Vec::new());
+            }
+            if let Some(answers) = self.inspect::<inspect::Container>("container", &ids)? {
+                return Ok(answers.into_iter().map(Container::from).collect());
+            }
+        }
+        Err(Error::Answer {
+            command: "docker container inspect".to_owned(),
+            reason: "containers come and go faster than they can be listed".to_owned(),
+        })
+    }
+
+    fn container(&self, name: &str) -> Result<Option<Container>> {
+        let answers = self.inspect::<inspect::Container>("container", &[name.to_owned()])?;
+        Ok(answers.and_then(|all| all.into_iter().next()).map(Container::from))
+    }
+
+    fn stop(&self, name: &str, grace: Duration) -> Result<()> {
+        self.docker(&Self::stop_command(name, grace)).map(drop)
+    }
+
+    fn start(&self, name: &str) -> Result<()> {
+        self.docker(&Self::start_command(name)).map(drop)
+    }
+
+    fn volume(&self, name: &str) -> Result<Option<Volume>> {
+        let answers = self.inspect::<inspect::Volume>("volume", &[name.to_owned()])?;
+        Ok(answers.and_then(|all| all.into_iter().next()).map(Volume::from))
+    }
+
+    fn create_volume(&self, spec: &VolumeSpec) -> Result<()> {
+        self.docker(&Self::create_volume_command(spec)).map(drop)
+    }
+
+    fn remove_volume(&self, name: &str) -> Result<()> {
+        match self.docker(&Self::remove_volume_command(name)) {
+            Err(Error::Command { message, .. }) if absent(&message) => Ok(()),
+            other => other.map(drop),
+        }
+    }
+}

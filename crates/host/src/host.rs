@@ -1,0 +1,109 @@
+//! The port through which everything above touches a machine.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Docker, Result};
+
+/// What names a file within its file system, whatever it is called. It stays over renames and reboots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Inode(pub u64);
+
+/// What kind of file something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+    /// Anything else.
+    Other,
+}
+
+/// What is known of a file without following it if it is a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// Its kind.
+    pub kind: FileKind,
+    /// Its inode.
+    pub inode: Inode,
+    /// The file system it lies on; may change over a reboot, so it is never recorded.
+    pub device: u64,
+    /// Its size in bytes.
+    pub size: u64,
+    /// When its content last changed, in whole seconds since 1970.
+    pub modified: i64,
+}
+
+/// Room on the file system under a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// The file system, to tell whether two paths share one.
+    pub device: u64,
+    /// Bytes that may still be written.
+    pub free_bytes: u64,
+    /// Files that may still be made; `u64::MAX` where the file system sets no number.
+    pub free_inodes: u64,
+}
+
+/// How a new tree gets onto a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tree {
+    /// The host's files are this machine's: write them here.
+    Here(PathBuf),
+    /// Nothing is to be written: the tree is only pretended, as in a dry run.
+    Pretended,
+}
+
+/// A machine. Every method that changes something can be repeated: done twice, it is done once.
+pub trait Host: Send + Sync {
+    /// What to call it in messages.
+    fn name(&self) -> &str;
+
+    /// What lies at `path`, or nothing.
+    fn stat(&self, path: &Path) -> Result<Option<Stat>>;
+
+    /// `path` with every symbolic link on the way followed, as far as it exists.
+    fn canonical(&self, path: &Path) -> Result<PathBuf>;
+
+    /// The names in the directory `path`, sorted.
+    fn list(&self, path: &Path) -> Result<Vec<OsString>>;
+
+    /// The content of the regular file `path`; fails when it has more than `limit` bytes.
+    fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>>;
+
+    /// Makes one directory with mode 0755; fine when it is there.
+    fn make_dir(&self, path: &Path) -> Result<()>;
+
+    /// Removes an empty directory; fine when it is gone. False when it holds something and stays.
+    fn remove_dir(&self, path: &Path) -> Result<bool>;
+
+    /// Renames `from` to `to`, which must not exist, and makes that last through a power cut.
+    fn rename(&self, from: &Path, to: &Path) -> Result<()>;
+
+    /// Exchanges two paths of one file system in one step, and makes that last through a power cut.
+    fn exchange(&self, a: &Path, b: &Path) -> Result<()>;
+
+    /// Removes `path` and all below it, without leaving its file system; fine when it is gone.
+    fn remove_tree(&self, path: &Path) -> Result<()>;
+
+    /// How to write a new tree at `path`.
+    fn tree(&self, path: &Path) -> Tree;
+
+    /// Called when the tree at `path` is written: makes it last through a power cut.
+    fn tree_written(&self, path: &Path) -> Result<()>;
+
+    /// Room on the file system of `path`, or of its nearest ancestor that exists.
+    fn space(&self, path: &Path) -> Result<Space>;
+
+    /// Mount points at or below `path`.
+    fn mounts_within(&self, path: &Path) -> Result<Vec<PathBuf>>;
+
+    /// The Docker engine there.
+    fn docker(&self) -> &dyn Docker;
+}

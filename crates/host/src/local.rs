@@ -1,0 +1,293 @@
+//! This machine.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, Mode, OFlags, RenameFlags};
+
+use crate::docker::{Docker, DockerCli, Run};
+use crate::{Command, Error, FileKind, Host, Inode, Output, Result, Space, Stat, Tree, run_local};
+
+/// This machine, its files as the process may touch them, and the Docker engine that `docker` reaches.
+#[derive(Debug, Clone)]
+pub struct LocalHost {
+    docker: DockerCli<Here>,
+}
+
+/// Runs commands on this machine.
+#[derive(Debug, Clone, Copy)]
+struct Here;
+
+impl Run for Here {
+    fn run(&self, command: &Command) -> Result<Output> {
+        run_local(command)
+    }
+}
+
+impl LocalHost {
+    /// This machine.
+    pub fn new() -> Self {
+        Self { docker: DockerCli::new(Here) }
+    }
+}
+
+impl Default for LocalHost {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Host for LocalHost {
+    fn name(&self) -> &'static str {
+        "localhost"
+    }
+
+    fn stat(&self, path: &Path) -> Result<Option<Stat>> {
+        match fs::symlink_metadata(path) {
+            Ok(meta) => Ok(Some(Stat {
+                kind: kind(&meta),
+                inode: Inode(meta.ino()),
+                device: meta.dev(),
+                size: meta.size(),
+                modified: meta.mtime(),
+            })),
+            Err(error) if absent(&error) => Ok(None),
+            Err(error) => Err(Error::file("look at", path, error)),
+        }
+    }
+
+    fn canonical(&self, path: &Path) -> Result<PathBuf> {
+        match fs::canonicalize(path) {
+            Ok(found) => Ok(found),
+            Err(error) if absent(&error) => match (path.parent(), path.file_name()) {
+                (Some(parent), Some(name)) => Ok(self.canonical(parent)?.join(name)),
+                _ => Ok(path.to_owned()),
+            },
+            Err(error) => Err(Error::file("resolve", path, error)),
+        }
+    }
+
+    fn list(&self, path: &Path) -> Result<Vec<OsString>> {
+        let mut names = fs::read_dir(path)
+            .and_then(|entries| entries.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>())
+            .map_err(|error| Error::file("list", path, error))?;
+        names.sort();
+        Ok(names)
+    }
+
+    fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>> {
+        let attempt = || {
+            let mut content = Vec::new();
+            fs::File::open(path)?.take(limit + 1).read_to_end(&mut content)?;
+            if content.len() as u64 > limit {
+                return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("more than {limit} bytes")));
+            }
+            Ok(content)
+        };
+        attempt().map_err(|error| Error::file("read", path, error))
+    }
+
+    fn make_dir(&self, path: &Path) -> Result<()> {
+        match fs::DirBuilder::new().mode(0o755).create(path) {
+            Ok(()) => sync_parent(path),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+            Err(error) => Err(Error::file("make directory", path, error)),
+        }
+    }
+
+    fn remove_dir(&self, path: &Path) -> Result<bool> {
+        match fs::remove_dir(path) {
+            Ok(()) => sync_parent(path).map(|()| true),
+            Err(error) if absent(&error) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
+            Err(error) => Err(Error::file("remove directory", path, error)),
+        }
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        renameat2("rename", from, to, RenameFlags::NOREPLACE)
+    }
+
+    fn exchange(&self, a: &Path, b: &Path) -> Result<()> {
+        renameat2("exchange", a, b, RenameFlags::EXCHANGE)
+    }
+
+    fn remove_tree(&self, path: &Path) -> Result<()> {
+        let Some(stat) = self.stat(path)? else { return Ok(()) };
+        let within = self.mounts_within(path)?;
+        if let Some(mount) = within.first() {
+            let busy = io::Error::new(io::ErrorKind::ResourceBusy, "a file system is mounted there");
+            return Err(Error::file("remove", mount, busy));
+        }
+        let removed =
+            if stat.kind == FileKind::Directory { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+        match removed {
+            Ok(()) => sync_parent(path),
+            Err(error) if absent(&error) => Ok(()),
+            Err(error) => Err(Error::file("remove", path, error)),
+        }
+    }
+
+    fn tree(&self, path: &Path) -> Tree {
+        Tree::Here(path.to_owned())
+    }
+
+    fn tree_written(&self, path: &Path) -> Result<()> {
+        // One flush of the whole file system instead of one fsync per file.
+        let attempt = || -> rustix::io::Result<()> {
+            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+            let parent = path.parent().unwrap_or(path);
+            let file = rustix::fs::open(parent, flags | OFlags::DIRECTORY, Mode::empty())?;
+            rustix::fs::syncfs(file)
+        };
+        attempt().map_err(|error| Error::file("sync", path, error))
+    }
+
+    fn space(&self, path: &Path) -> Result<Space> {
+        let mut at = path;
+        while self.stat(at)?.is_none() {
+            let Some(parent) = at.parent() else { break };
+            at = parent;
+        }
+        let attempt = || -> io::Result<Space> {
+            let device = fs::metadata(at)?.dev();
+            let found = rustix::fs::statvfs(at)?;
+            let free_inodes = if found.f_files == 0 { u64::MAX } else { found.f_favail };
+            Ok(Space { device, free_bytes: found.f_bavail.saturating_mul(found.f_frsize), free_inodes })
+        };
+        attempt().map_err(|error| Error::file("measure", at, error))
+    }
+
+    fn mounts_within(&self, path: &Path) -> Result<Vec<PathBuf>> {
+        let table = Path::new("/proc/self/mountinfo");
+        let text = fs::read(table).map_err(|error| Error::file("read", table, error))?;
+        let points = text.split(|b| *b == b'\n').filter_map(|line| line.split(|b| *b == b' ').nth(4));
+        Ok(points.map(unescape).filter(|point| point.starts_with(path)).collect())
+    }
+
+    fn docker(&self) -> &dyn Docker {
+        &self.docker
+    }
+}
+
+fn kind(meta: &fs::Metadata) -> FileKind {
+    let kind = meta.file_type();
+    if kind.is_file() {
+        FileKind::File
+    } else if kind.is_dir() {
+        FileKind::Directory
+    } else if kind.is_symlink() {
+        FileKind::Symlink
+    } else {
+        FileKind::Other
+    }
+}
+
+/// Nothing there, or a parent that is no directory.
+fn absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+fn renameat2(action: &'static str, from: &Path, to: &Path, flags: RenameFlags) -> Result<()> {
+    rustix::fs::renameat_with(CWD, from, CWD, to, flags).map_err(|error| Error::file(action, from, error))?;
+    sync_parent(from)?;
+    if from.parent() == to.parent() { Ok(()) } else { sync_parent(to) }
+}
+
+/// A changed name lasts once its directory is synced.
+fn sync_parent(path: &Path) -> Result<()> {
+    let Some(parent) = path.parent() else { return Ok(()) };
+    fs::File::open(parent)
+        .and_then(|directory| directory.sync_all())
+        .map_err(|error| Error::file("sync", parent, error))
+}
+
+/// A path from the kernel's mount table, where blanks, tabs, newlines and backslashes are `\ooo`.
+fn unescape(field: &[u8]) -> PathBuf {
+    let mut path = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((&first, tail)) = rest.split_first() {
+        let octal = tail.get(..3).filter(|_| first == b'\\').and_then(|digits| {
+            let digits = std::str::from_utf8(digits).ok()?;
+            u8::from_str_radix(digits, 8).ok()
+        });
+        if let Some(byte) = octal {
+            path.push(byte);
+            rest = &tail[3..];
+        } else {
+            path.push(first);
+            rest = tail;
+        }
+    }
+    PathBuf::from(OsString::from_vec(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exchanging_two_trees_keeps_both() {
+        let dir = tempfile::tempdir().unwrap();
+        let (a, b) = (dir.path().join("a"), dir.path().join("b"));
+        fs::create_dir(&a).unwrap();
+        fs::write(a.join("old"), "1").unwrap();
+        fs::write(&b, "2").unwrap();
+        let host = LocalHost::new();
+        let before = host.stat(&a).unwrap().unwrap().inode;
+        host.exchange(&a, &b).unwrap();
+        assert_eq!(host.stat(&b).unwrap().unwrap().inode, before);
+        assert_eq!(fs::read_to_string(&a).unwrap(), "2");
+    }
+
+    #[test]
+    fn a_rename_never_replaces() {
+        let dir = tempfile::tempdir().unwrap();
+        let (a, b) = (dir.path().join("a"), dir.path().join("b"));
+        fs::write(&a, "1").unwrap();
+        fs::write(&b, "2").unwrap();
+        assert!(LocalHost::new().rename(&a, &b).is_err());
+        assert_eq!(fs::read_to_string(&b).unwrap(), "2");
+    }
+
+    #[test]
+    fn paths_resolve_as_far_as_they_exist() {
+        let dir = tempfile::tempdir().unwrap();
+        let real = dir.path().join("real");
+        fs::create_dir(&real).unwrap();
+        std::os::unix::fs::symlink(&real, dir.path().join("link")).unwrap();
+        let found = LocalHost::new().canonical(&dir.path().join("link/not/yet")).unwrap();
+        assert_eq!(found, fs::canonicalize(&real).unwrap().join("not/yet"));
+    }
+
+    #[test]
+    fn removing_twice_is_removing_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let tree = dir.path().join("tree");
+        fs::create_dir_all(tree.join("a/b")).unwrap();
+        let host = LocalHost::new();
+        host.remove_tree(&tree).unwrap();
+        host.remove_tree(&tree).unwrap();
+        assert!(!tree.exists());
+    }
+
+    #[test]
+    fn reading_stops_at_the_limit() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("f");
+        fs::write(&file, "12345").unwrap();
+        assert_eq!(LocalHost::new().read(&file, 5).unwrap(), b"12345");
+        assert!(LocalHost::new().read(&file, 4).is_err());
+    }
+
+    #[test]
+    fn mount_points_are_read_as_the_kernel_writes_them() {
+        assert_eq!(unescape(b"/mnt/a\\040b\\134c"), PathBuf::from("/mnt/a b\\c"));
+        let all = LocalHost::new().mounts_within(Path::new("/")).unwrap();
+        assert!(all.contains(&PathBuf::from("/proc")));
+    }
+}

@@ -1,0 +1,315 @@
+//! A host as it would be after changes that are never made.
+//!
+//! Dry runs drive the very steps of a plan against it: what a step looks at comes from the real host
+//! until something before it pretended to change that. Only names move; no content is ever held.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::docker::{Container, Docker, Engine, Health, Volume, VolumeSpec};
+use crate::{Error, FileKind, Host, Inode, Result, Space, Stat, Tree};
+
+/// A host with pretended changes on top of `base`.
+pub struct OverlayHost<'a> {
+    base: &'a dyn Host,
+    changes: Mutex<Changes>,
+}
+
+#[derive(Default)]
+struct Changes {
+    /// Where each changed path now leads. The longest prefix of a path decides.
+    paths: BTreeMap<PathBuf, Leads>,
+    /// Containers whose running state was changed, by name.
+    running: BTreeMap<String, bool>,
+    /// Volumes made (with their pretended mount point) or removed.
+    volumes: BTreeMap<String, Option<Volume>>,
+    /// Inodes handed out, downwards from the top: real ones start at the bottom.
+    inodes: u64,
+}
+
+#[derive(Clone)]
+enum Leads {
+    /// To a path of the base host.
+    Base(PathBuf),
+    /// To something new.
+    New(Inode),
+    /// To nothing.
+    Nowhere,
+}
+
+impl<'a> OverlayHost<'a> {
+    /// `base`, yet without changes.
+    pub fn new(base: &'a dyn Host) -> Self {
+        Self { base, changes: Mutex::default() }
+    }
+
+    fn changes(&self) -> MutexGuard<'_, Changes> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn missing(action: &'static str, path: &Path) -> Error {
+        Error::file(action, path, std::io::Error::from(std::io::ErrorKind::NotFound))
+    }
+}
+
+impl Changes {
+    fn resolve(&self, path: &Path) -> Leads {
+        let nearest = path.ancestors().find_map(|prefix| Some((prefix, self.paths.get(prefix)?)));
+        let Some((prefix, leads)) = nearest else { return Leads::Base(path.to_owned()) };
+        let rest = path.strip_prefix(prefix).unwrap_or(Path::new(""));
+        match leads {
+            leads if rest.as_os_str().is_empty() => leads.clone(),
+            Leads::Base(base) => Leads::Base(base.join(rest)),
+            Leads::New(_) | Leads::Nowhere => Leads::Nowhere,
+        }
+    }
+
+    /// Takes everything known at or below `path` away, as pairs of the path within it and where it led.
+    fn detach(&mut self, path: &Path) -> Vec<(PathBuf, Leads)> {
+        let root = self.resolve(path);
+        let mut taken = vec![(PathBuf::new(), root)];
+        self.paths.retain(|known, leads| match known.strip_prefix(path) {
+            Ok(rest) => {
+                if !rest.as_os_str().is_empty() {
+                    taken.push((rest.to_owned(), leads.clone()));
+                }
+                false
+            }
+            Err(_) => true,
+        });
+        self.paths.insert(path.to_owned(), Leads::Nowhere);
+        taken
+    }
+
+    fn attach(&mut self, path: &Path, tree: Vec<(PathBuf, Leads)>) {
+        for (rest, leads) in tree {
+            let place = if rest.as_os_str().is_empty() { path.to_owned() } else { path.join(rest) };
+            self.paths.insert(place, leads);
+        }
+    }
+
+    fn create(&mut self, path: &Path) {
+        self.inodes += 1;
+        self.paths.insert(path.to_owned(), Leads::New(Inode(u64::MAX - self.inodes)));
+    }
+}
+
+impl Host for OverlayHost<'_> {
+    fn name(&self) -> &str {
+        self.base.name()
+    }
+
+    fn stat(&self, path: &Path) -> Result<Option<Stat>> {
+        match self.changes().resolve(path) {
+            Leads::Base(real) => self.base.stat(&real),
+            Leads::Nowhere => Ok(None),
+            Leads::New(inode) => {
+                let device = self.base.space(path)?.device;
+                Ok(Some(Stat { kind: FileKind::Directory, inode, device, size: 0, modified: 0 }))
+            }
+        }
+    }
+
+    fn canonical(&self, path: &Path) -> Result<PathBuf> {
+        self.base.canonical(path)
+    }
+
+    fn list(&self, path: &Path) -> Result<Vec<OsString>> {
+        match self.changes().resolve(path) {
+            Leads::Base(real) => self.base.list(&real),
+            Leads::New(_) => Ok(Vec::new()),
+            Leads::Nowhere => Err(Self::missing("list", path)),
+        }
+    }
+
+    fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>> {
+        match self.changes().resolve(path) {
+            Leads::Base(real) => self.base.read(&real, limit),
+            Leads::New(_) | Leads::Nowhere => Err(Self::missing("read", path)),
+        }
+    }
+
+    fn make_dir(&self, path: &Path) -> Result<()> {
+        if self.stat(path)?.is_none() {
+            self.changes().create(path);
+        }
+        Ok(())
+    }
+
+    fn remove_dir(&self, path: &Path) -> Result<bool> {
+        self.changes().detach(path);
+        Ok(true)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        if self.stat(from)?.is_none() {
+            return Err(Self::missing("rename", from));
+        }
+        let mut changes = self.changes();
+        let tree = changes.detach(from);
+        changes.attach(to, tree);
+        Ok(())
+    }
+
+    fn exchange(&self, a: &Path, b: &Path) -> Result<()> {
+        for path in [a, b] {
+            if self.stat(path)?.is_none() {
+                return Err(Self::missing("exchange", path));
+            }
+        }
+        let mut changes = self.changes();
+        let (tree_a, tree_b) = (changes.detach(a), changes.detach(b));
+        changes.attach(a, tree_b);
+        changes.attach(b, tree_a);
+        Ok(())
+    }
+
+    fn remove_tree(&self, path: &Path) -> Result<()> {
+        self.changes().detach(path);
+        Ok(())
+    }
+
+    fn tree(&self, _path: &Path) -> Tree {
+        Tree::Pretended
+    }
+
+    fn tree_written(&self, path: &Path) -> Result<()> {
+        self.changes().create(path);
+        Ok(())
+    }
+
+    fn space(&self, path: &Path) -> Result<Space> {
+        self.base.space(path)
+    }
+
+    fn mounts_within(&self, path: &Path) -> Result<Vec<PathBuf>> {
+        self.base.mounts_within(path)
+    }
+
+    fn docker(&self) -> &dyn Docker {
+        self
+    }
+}
+
+impl OverlayHost<'_> {
+    fn pretend(&self, mut container: Container) -> Container {
+        if let Some(&running) = self.changes().running.get(&container.name) {
+            container.running = running;
+            if running && container.health != Health::None {
+                container.health = Health::Healthy;
+            }
+        }
+        container
+    }
+
+    fn set_running(&self, name: &str, running: bool) -> Result<()> {
+        let Some(container) = self.base.docker().container(name)? else {
+            return Err(Error::Command {
+                command: format!("docker inspect {name}"),
+                status: "exit status 1".to_owned(),
+                message: format!("No such container: {name}"),
+            });
+        };
+        self.changes().running.insert(container.name, running);
+        Ok(())
+    }
+}
+
+impl Docker for OverlayHost<'_> {
+    fn engine(&self) -> Result<Engine> {
+        self.base.docker().engine()
+    }
+
+    fn containers(&self) -> Result<Vec<Container>> {
+        Ok(self.base.docker().containers()?.into_iter().map(|c| self.pretend(c)).collect())
+    }
+
+    fn container(&self, name: &str) -> Result<Option<Container>> {
+        Ok(self.base.docker().container(name)?.map(|c| self.pretend(c)))
+    }
+
+    fn stop(&self, name: &str, _grace: Duration) -> Result<()> {
+        self.set_running(name, false)
+    }
+
+    fn start(&self, name: &str) -> Result<()> {
+        self.set_running(name, true)
+    }
+
+    fn volume(&self, name: &str) -> Result<Option<Volume>> {
+        let changed = self.changes().volumes.get(name).cloned();
+        changed.map_or_else(|| self.base.docker().volume(name), Ok)
+    }
+
+    fn create_volume(&self, spec: &VolumeSpec) -> Result<()> {
+        let home = self.engine()?.root.join("volumes").join(&spec.name);
+        let mountpoint = home.join("_data");
+        let mut changes = self.changes();
+        changes.create(&home);
+        changes.create(&mountpoint);
+        let volume = Volume {
+            name: spec.name.clone(),
+            driver: "local".to_owned(),
+            mountpoint,
+            options: BTreeMap::new(),
+        };
+        changes.volumes.insert(spec.name.clone(), Some(volume));
+        Ok(())
+    }
+
+    fn remove_volume(&self, name: &str) -> Result<()> {
+        let gone = self.volume(name)?;
+        let mut changes = self.changes();
+        if let Some(home) = gone.as_ref().and_then(|volume| volume.mountpoint.parent()) {
+            changes.detach(home);
+        }
+        changes.volumes.insert(name.to_owned(), None);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::LocalHost;
+
+    #[test]
+    fn pretended_changes_follow_each_other_and_touch_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        std::fs::create_dir(path("live")).unwrap();
+        std::fs::write(path("live/file"), "precious").unwrap();
+        let base = LocalHost::new();
+        let host = OverlayHost::new(&base);
+        let live = host.stat(&path("live")).unwrap().unwrap().inode;
+
+        host.tree_written(&path("new")).unwrap();
+        let new = host.stat(&path("new")).unwrap().unwrap().inode;
+        host.exchange(&path("live"), &path("new")).unwrap();
+        host.rename(&path("new"), &path("old")).unwrap();
+
+        assert_eq!(host.stat(&path("live")).unwrap().unwrap().inode, new);
+        assert_eq!(host.stat(&path("old")).unwrap().unwrap().inode, live);
+        assert!(host.stat(&path("new")).unwrap().is_none());
+        assert!(host.stat(&path("live/file")).unwrap().is_none());
+        assert_eq!(host.read(&path("old/file"), 100).unwrap(), b"precious");
+        assert_eq!(base.list(dir.path()).unwrap(), ["live"]);
+    }
+
+    #[test]
+    fn a_removed_tree_can_be_made_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let tree = dir.path().join("tree");
+        std::fs::create_dir(&tree).unwrap();
+        let base = LocalHost::new();
+        let host = OverlayHost::new(&base);
+        host.remove_tree(&tree).unwrap();
+        assert!(host.stat(&tree).unwrap().is_none());
+        host.make_dir(&tree).unwrap();
+        assert!(host.stat(&tree).unwrap().is_some());
+        assert!(tree.exists());
+    }
+}
