@@ -23,7 +23,7 @@ pub struct Command {
 }
 
 fn default_limit() -> Duration {
-    Duration::from_secs(120)
+    Duration::from_mins(2)
 }
 
 impl Command {

@@ -21,6 +21,7 @@ static_loader! {
 }
 
 /// A language Reprise speaks.
+#[expect(clippy::unsafe_derive_deserialize, reason = "only the language tags' macro uses unsafe")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Lang {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-use super::{Container, Docker, Engine, Volume, VolumeSpec, inspect};
+use super::{Container, Docker, Engine, Volume, VolumeSpec, commands, inspect};
 use crate::{Command, Error, Output, Result};
 
 /// Runs commands on the machine whose engine is meant.
@@ -23,34 +23,6 @@ impl<R: Run> DockerCli<R> {
     /// The engine that `docker` reaches where `run` runs commands.
     pub fn new(run: R) -> Self {
         Self { run }
-    }
-
-    /// The command that stops `name`; scripts use the same one.
-    pub fn stop_command(name: &str, grace: Duration) -> Command {
-        let seconds = grace.as_secs();
-        Command::new("docker")
-            .args(["stop", "-t"])
-            .arg(seconds.to_string())
-            .arg("--")
-            .arg(name)
-            .limit(grace + Duration::from_secs(60))
-    }
-
-    /// The command that starts `name`.
-    pub fn start_command(name: &str) -> Command {
-        Command::new("docker").args(["start", "--"]).arg(name)
-    }
-
-    /// The command that makes the volume of `spec`.
-    pub fn create_volume_command(spec: &VolumeSpec) -> Command {
-        let labels =
-            spec.labels.iter().flat_map(|(key, value)| ["--label".to_owned(), format!("{key}={value}")]);
-        Command::new("docker").args(["volume", "create"]).args(labels).arg("--").arg(&spec.name)
-    }
-
-    /// The command that removes the volume `name`.
-    pub fn remove_volume_command(name: &str) -> Command {
-        Command::new("docker").args(["volume", "rm", "--"]).arg(name)
     }
 
     fn docker(&self, command: &Command) -> Result<Output> {
@@ -132,11 +104,11 @@ impl<R: Run> Docker for DockerCli<R> {
     }
 
     fn stop(&self, name: &str, grace: Duration) -> Result<()> {
-        self.docker(&Self::stop_command(name, grace)).map(drop)
+        self.docker(&commands::stop(name, grace)).map(drop)
     }
 
     fn start(&self, name: &str) -> Result<()> {
-        self.docker(&Self::start_command(name)).map(drop)
+        self.docker(&commands::start(name)).map(drop)
     }
 
     fn volume(&self, name: &str) -> Result<Option<Volume>> {
@@ -145,11 +117,11 @@ impl<R: Run> Docker for DockerCli<R> {
     }
 
     fn create_volume(&self, spec: &VolumeSpec) -> Result<()> {
-        self.docker(&Self::create_volume_command(spec)).map(drop)
+        self.docker(&commands::create_volume(spec)).map(drop)
     }
 
     fn remove_volume(&self, name: &str) -> Result<()> {
-        match self.docker(&Self::remove_volume_command(name)) {
+        match self.docker(&commands::remove_volume(name)) {
             Err(Error::Command { message, .. }) if absent(&message) => Ok(()),
             other => other.map(drop),
         }

@@ -1,6 +1,7 @@
 //! The Docker engine of a host: what is asked of it, in its own words.
 
 mod cli;
+pub mod commands;
 mod inspect;
 
 use std::collections::BTreeMap;

@@ -1,0 +1,69 @@
+//! The effects there are, as one serialisable type.
+
+use reprise_model::Message;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::effects::{
+    AwaitHealthy, CreateVolume, MakeDir, Place, Stage, StartContainer, StopContainer, Swap,
+};
+use crate::{Cx, Effect, Error, Observed, Result, Script};
+
+macro_rules! changes {
+    ($($name:ident),+) => {
+        /// One of the effects a plan is made of.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(tag = "effect", rename_all = "snake_case")]
+        pub enum Change {
+            $(#[doc = concat!("See [`", stringify!($name), "`].")] $name($name),)+
+        }
+
+        impl Change {
+            /// The change in words.
+            pub fn describe(&self) -> Message {
+                match self { $(Self::$name(effect) => effect.describe(),)+ }
+            }
+
+            /// The change in bash.
+            pub fn render(&self, script: &mut Script) {
+                match self { $(Self::$name(effect) => effect.render(script),)+ }
+            }
+
+            /// See [`Effect::observe`].
+            pub fn observe(&self, cx: &Cx<'_>) -> Result<Observed<Value>> {
+                match self { $(Self::$name(effect) => observe(effect, cx),)+ }
+            }
+
+            /// See [`Effect::apply`].
+            pub fn apply(&self, before: &Value, cx: &Cx<'_>) -> Result<()> {
+                match self { $(Self::$name(effect) => effect.apply(&typed(before)?, cx),)+ }
+            }
+
+            /// See [`Effect::undo`].
+            pub fn undo(&self, before: &Value, cx: &Cx<'_>) -> Result<()> {
+                match self { $(Self::$name(effect) => effect.undo(&typed(before)?, cx),)+ }
+            }
+        }
+    };
+}
+
+changes!(MakeDir, CreateVolume, Stage, StopContainer, Swap, Place, StartContainer, AwaitHealthy);
+
+fn observe<E: Effect>(effect: &E, cx: &Cx<'_>) -> Result<Observed<Value>> {
+    Ok(match effect.observe(cx)? {
+        Observed::Needed(before) => Observed::Needed(serde_json::to_value(before).map_err(unreadable)?),
+        Observed::Satisfied => Observed::Satisfied,
+    })
+}
+
+fn typed<B: serde::de::DeserializeOwned>(before: &Value) -> Result<B> {
+    serde_json::from_value(before.clone()).map_err(unreadable)
+}
+
+fn unreadable(error: serde_json::Error) -> Error {
+    Error::Refused {
+        what: "the journal".to_owned(),
+        why: format!("what it recorded to undo a step cannot be read: {error}"),
+        hint: "it was written by another version of Reprise; use that version for this operation",
+    }
+}

@@ -1,0 +1,104 @@
+//! What effects work with: the host, the source, the clock, and whoever watches.
+
+use std::sync::{Mutex, PoisonError};
+
+use reprise_host::Host;
+use reprise_model::{Message, Observer};
+
+use crate::{Clock, Source, Step};
+
+/// Which way a plan is being driven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// Steps are applied, first to last.
+    Forward,
+    /// Steps are undone, last to first.
+    Backward,
+}
+
+/// Watches a plan being driven.
+pub trait Watch: Observer {
+    /// Step `index` of `total` (from 0) begins.
+    fn step_begins(&self, index: usize, total: usize, step: &Step, direction: Direction);
+
+    /// The step that began has ended well.
+    fn step_ends(&self, index: usize, step: &Step, direction: Direction);
+
+    /// Something a person should know that stops nothing. It makes the outcome one "with warnings".
+    fn warn(&self, warning: &Message);
+}
+
+/// A [`Watch`] that looks away.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unwatched;
+
+impl Observer for Unwatched {
+    fn advance(&self, _bytes: u64, _items: u64) {}
+    fn item(&self, _path: &[u8]) {}
+    fn cancelled(&self) -> bool {
+        false
+    }
+}
+
+impl Watch for Unwatched {
+    fn step_begins(&self, _index: usize, _total: usize, _step: &Step, _direction: Direction) {}
+    fn step_ends(&self, _index: usize, _step: &Step, _direction: Direction) {}
+    fn warn(&self, _warning: &Message) {}
+}
+
+/// What effects work with.
+#[derive(Clone, Copy)]
+pub struct Cx<'a> {
+    /// The machine to change.
+    pub host: &'a dyn Host,
+    /// Where content comes from.
+    pub source: &'a dyn Source,
+    /// What time it is.
+    pub clock: &'a dyn Clock,
+    /// Who watches.
+    pub watch: &'a dyn Watch,
+}
+
+/// Passes on to a [`Watch`] what happens, keeps the warnings for the journal, and while undoing hides the
+/// wish to stop: undoing is not to be cancelled.
+pub(crate) struct Attended<'a> {
+    watch: &'a dyn Watch,
+    direction: Direction,
+    warnings: Mutex<Vec<Message>>,
+}
+
+impl<'a> Attended<'a> {
+    pub fn new(watch: &'a dyn Watch, direction: Direction) -> Self {
+        Self { watch, direction, warnings: Mutex::default() }
+    }
+
+    /// The warnings since this was last asked.
+    pub fn take_warnings(&self) -> Vec<Message> {
+        std::mem::take(&mut *self.warnings.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Observer for Attended<'_> {
+    fn advance(&self, bytes: u64, items: u64) {
+        self.watch.advance(bytes, items);
+    }
+    fn item(&self, path: &[u8]) {
+        self.watch.item(path);
+    }
+    fn cancelled(&self) -> bool {
+        self.direction == Direction::Forward && self.watch.cancelled()
+    }
+}
+
+impl Watch for Attended<'_> {
+    fn step_begins(&self, index: usize, total: usize, step: &Step, direction: Direction) {
+        self.watch.step_begins(index, total, step, direction);
+    }
+    fn step_ends(&self, index: usize, step: &Step, direction: Direction) {
+        self.watch.step_ends(index, step, direction);
+    }
+    fn warn(&self, warning: &Message) {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning.clone());
+        self.watch.warn(warning);
+    }
+}

@@ -1,0 +1,154 @@
+//! The one function that runs plans.
+
+use reprise_host::OverlayHost;
+
+use crate::cx::{Attended, Direction};
+use crate::{
+    Cause, Change, Cx, Error, Event, Goal, Journal, Observed, Plan, Progress, Result, Unwatched, Verdict,
+};
+
+/// How driving a plan ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// Where the host is now.
+    pub verdict: Verdict,
+    /// Why it is there.
+    pub cause: Cause,
+    /// For [`Verdict::RollbackIncomplete`]: the step that could not be undone, from 0, and what happened.
+    pub stuck: Option<(usize, String)>,
+}
+
+/// Drives the plan of `journal` to `goal`: a first run, a resume and a rollback are all this.
+///
+/// A failure or a cancel on the way to [`Goal::Applied`] turns it round; what then is left is the state
+/// before. Undoing is never cancelled, and stops only at a step that cannot be undone.
+///
+/// # Errors
+/// Only when nothing was changed: the wish to begin could not be recorded. All else is in the [`Outcome`].
+pub fn drive(journal: &mut Journal, goal: Goal, cx: &Cx<'_>) -> Result<Outcome> {
+    let resumed_cause = match journal.state().cause.clone() {
+        // Going on with an undoing that was cut off keeps the reason it began for.
+        cause if goal == Goal::Reverted && journal.state().goal == Goal::Reverted => cause,
+        _ => Cause::Asked,
+    };
+    journal.append(Event::Aimed { goal, cause: resumed_cause.clone() }, cx.clock)?;
+    let mut cause = resumed_cause;
+    if goal == Goal::Applied {
+        match forward(journal, cx) {
+            Ok(()) => {
+                // The work is done; a full disk now must not undo it.
+                let _ = journal.append(Event::Finished { verdict: Verdict::Completed }, cx.clock);
+                return Ok(Outcome { verdict: Verdict::Completed, cause, stuck: None });
+            }
+            Err(Error::Cancelled) => cause = Cause::Cancelled,
+            Err(error) => {
+                cause = Cause::Failed { error: error.to_string(), hint: error.hint().map(ToOwned::to_owned) };
+            }
+        }
+        // From here on a journal that cannot be written is no reason to stop: undoing twice does no harm,
+        // leaving the host half-way does.
+        let _ = journal.append(Event::Aimed { goal: Goal::Reverted, cause: cause.clone() }, cx.clock);
+    }
+    let stuck = backward(journal, cx);
+    let verdict = if stuck.is_some() { Verdict::RollbackIncomplete } else { Verdict::RolledBack };
+    let _ = journal.append(Event::Finished { verdict }, cx.clock);
+    Ok(Outcome { verdict, cause, stuck })
+}
+
+/// Drives `plan` to its end against an overlay of the host: every step looks, and believes that those
+/// before it were done. Fails as the run itself would, for whatever can be known beforehand.
+pub fn rehearse(plan: &Plan, cx: &Cx<'_>) -> Result<()> {
+    let overlay = OverlayHost::new(cx.host);
+    let mut journal = Journal::pretended(plan.clone(), cx.clock);
+    forward(&mut journal, &Cx { host: &overlay, watch: &Unwatched, ..*cx })
+}
+
+fn forward(journal: &mut Journal, cx: &Cx<'_>) -> Result<()> {
+    let attended = Attended::new(cx.watch, Direction::Forward);
+    let cx = &Cx { watch: &attended, ..*cx };
+    let total = journal.plan().steps.len();
+    for index in 0..total {
+        if cx.watch.cancelled() {
+            return Err(Error::Cancelled);
+        }
+        let step = journal.plan().steps[index].clone();
+        let before = match &journal.state().steps[index] {
+            Progress::Done(_) | Progress::Satisfied => continue,
+            Progress::Started(before) => Some(before.clone()),
+            Progress::Pending => None,
+        };
+        cx.watch.step_begins(index, total, &step, Direction::Forward);
+        let before = match before {
+            Some(before) => before,
+            None => match step.change.observe(cx)? {
+                Observed::Satisfied => {
+                    journal.append(Event::Satisfied { step: index }, cx.clock)?;
+                    cx.watch.step_ends(index, &step, Direction::Forward);
+                    continue;
+                }
+                Observed::Needed(before) => {
+                    journal.append(Event::Started { step: index, before: before.clone() }, cx.clock)?;
+                    before
+                }
+            },
+        };
+        if let Err(error) = step.change.apply(&before, cx) {
+            let _ = journal.append(Event::Failed { step: index, error: error.to_string() }, cx.clock);
+            return Err(error);
+        }
+        for warning in attended.take_warnings() {
+            journal.append(Event::Warned { warning }, cx.clock)?;
+        }
+        journal.append(Event::Done { step: index }, cx.clock)?;
+        cx.watch.step_ends(index, &step, Direction::Forward);
+    }
+    Ok(())
+}
+
+/// Undoes every step that was begun, last to first. Returns the step that could not be undone.
+fn backward(journal: &mut Journal, cx: &Cx<'_>) -> Option<(usize, String)> {
+    let attended = Attended::new(cx.watch, Direction::Backward);
+    let cx = &Cx { watch: &attended, ..*cx };
+    let total = journal.plan().steps.len();
+    // The journal may be past writing, so its state is not asked again on the way.
+    let progress = journal.state().steps;
+    for (index, progress) in progress.into_iter().enumerate().rev() {
+        let (Progress::Started(before) | Progress::Done(before)) = progress else { continue };
+        let step = journal.plan().steps[index].clone();
+        cx.watch.step_begins(index, total, &step, Direction::Backward);
+        if let Err(error) = step.change.undo(&before, cx) {
+            let error = match error.hint() {
+                Some(hint) => format!("{error} ({hint})"),
+                None => error.to_string(),
+            };
+            let _ = journal.append(Event::UndoFailed { step: index, error: error.clone() }, cx.clock);
+            return Some((index, error));
+        }
+        for warning in attended.take_warnings() {
+            let _ = journal.append(Event::Warned { warning }, cx.clock);
+        }
+        let _ = journal.append(Event::Undone { step: index }, cx.clock);
+        cx.watch.step_ends(index, &step, Direction::Backward);
+    }
+    None
+}
+
+/// Removes what a completed operation kept for its rollback. From then on there is no way back.
+pub fn expire(journal: &mut Journal, cx: &Cx<'_>) -> Result<()> {
+    if !journal.state().expired {
+        journal.append(Event::Expired, cx.clock)?;
+    }
+    let kept: Vec<_> = journal
+        .plan()
+        .steps
+        .iter()
+        .filter_map(|step| match &step.change {
+            Change::Swap(swap) => Some(swap.kept.clone()),
+            _ => None,
+        })
+        .collect();
+    for path in kept {
+        cx.host.remove_tree(&path)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,116 @@
+//! Containers stop before their data changes place, and start after.
+
+use std::time::Duration;
+
+use reprise_host::docker_commands;
+use reprise_model::Message;
+use serde::{Deserialize, Serialize};
+
+use super::health::{Patience, wait_until_ready};
+use crate::{Cx, Effect, Error, Observed, Result, Script};
+
+/// How long a container gets to end by itself. Docker's own default of 10 s cuts databases short.
+pub(super) const STOP_GRACE: Duration = Duration::from_mins(1);
+
+/// Stops a running container. Containers go by their names, which stay when Compose makes them anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopContainer {
+    /// Its name.
+    pub container: String,
+}
+
+/// Starts a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartContainer {
+    /// Its name.
+    pub container: String,
+}
+
+fn gone(container: &str) -> Error {
+    Error::Refused {
+        what: format!("container {container}"),
+        why: "is not there".to_owned(),
+        hint: "make the plan again: the host has changed",
+    }
+}
+
+fn stop(container: &str, cx: &Cx<'_>) -> Result<()> {
+    match cx.host.docker().container(container)? {
+        Some(found) if found.running => Ok(cx.host.docker().stop(container, STOP_GRACE)?),
+        _ => Ok(()),
+    }
+}
+
+impl Effect for StopContainer {
+    type Before = ();
+
+    fn describe(&self) -> Message {
+        Message::new("step-stop").text("container", &self.container)
+    }
+
+    fn render(&self, script: &mut Script) {
+        script.run(&docker_commands::stop(&self.container, STOP_GRACE));
+        script.undo(docker_commands::start(&self.container).to_string());
+    }
+
+    fn observe(&self, cx: &Cx<'_>) -> Result<Observed<()>> {
+        match cx.host.docker().container(&self.container)? {
+            Some(found) if found.running => Ok(Observed::Needed(())),
+            Some(_) => Ok(Observed::Satisfied),
+            None => Err(gone(&self.container)),
+        }
+    }
+
+    fn apply(&self, (): &(), cx: &Cx<'_>) -> Result<()> {
+        stop(&self.container, cx)
+    }
+
+    fn undo(&self, (): &(), cx: &Cx<'_>) -> Result<()> {
+        let Some(found) = cx.host.docker().container(&self.container)? else {
+            // Removed by someone since: there is nothing to start, and the data is as it was.
+            cx.watch.warn(&Message::new("warn-container-gone").text("container", &self.container));
+            return Ok(());
+        };
+        if !found.running {
+            cx.host.docker().start(&self.container)?;
+        }
+        match wait_until_ready(&self.container, Patience::default(), cx) {
+            // It was perhaps unhealthy before, too; it runs, as it did.
+            Err(Error::Unhealthy { state, .. }) => {
+                let warning = Message::new("warn-unhealthy-after-undo");
+                cx.watch.warn(&warning.text("container", &self.container).text("state", state));
+                Ok(())
+            }
+            other => other,
+        }
+    }
+}
+
+impl Effect for StartContainer {
+    type Before = ();
+
+    fn describe(&self) -> Message {
+        Message::new("step-start").text("container", &self.container)
+    }
+
+    fn render(&self, script: &mut Script) {
+        script.run(&docker_commands::start(&self.container));
+        script.undo(docker_commands::stop(&self.container, STOP_GRACE).to_string());
+    }
+
+    fn observe(&self, cx: &Cx<'_>) -> Result<Observed<()>> {
+        match cx.host.docker().container(&self.container)? {
+            Some(found) if found.running => Ok(Observed::Satisfied),
+            Some(_) => Ok(Observed::Needed(())),
+            None => Err(gone(&self.container)),
+        }
+    }
+
+    fn apply(&self, (): &(), cx: &Cx<'_>) -> Result<()> {
+        Ok(cx.host.docker().start(&self.container)?)
+    }
+
+    fn undo(&self, (): &(), cx: &Cx<'_>) -> Result<()> {
+        stop(&self.container, cx)
+    }
+}

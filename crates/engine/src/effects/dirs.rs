@@ -1,0 +1,50 @@
+//! One directory more.
+
+use std::path::PathBuf;
+
+use reprise_host::FileKind;
+use reprise_model::Message;
+use serde::{Deserialize, Serialize};
+
+use super::{refused, sh};
+use crate::{Cx, Effect, Observed, Result, Script};
+
+/// Makes one directory with mode 0755. A plan has one such step for each level that is missing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MakeDir {
+    /// The directory.
+    pub path: PathBuf,
+}
+
+impl Effect for MakeDir {
+    type Before = ();
+
+    fn describe(&self) -> Message {
+        Message::new("step-make-dir").text("path", self.path.display())
+    }
+
+    fn render(&self, script: &mut Script) {
+        script.line(format!("install -d -m 755 -- {}", sh(&self.path)));
+        script.undo(format!("rmdir --ignore-fail-on-non-empty -- {}", sh(&self.path)));
+    }
+
+    fn observe(&self, cx: &Cx<'_>) -> Result<Observed<()>> {
+        match cx.host.stat(&self.path)? {
+            None => Ok(Observed::Needed(())),
+            Some(stat) if stat.kind == FileKind::Directory => Ok(Observed::Satisfied),
+            Some(_) => Err(refused(&self.path, "is not a directory", "move it out of the way and try again")),
+        }
+    }
+
+    fn apply(&self, (): &(), cx: &Cx<'_>) -> Result<()> {
+        Ok(cx.host.make_dir(&self.path)?)
+    }
+
+    fn undo(&self, (): &(), cx: &Cx<'_>) -> Result<()> {
+        // What someone else has put there since is theirs: then the directory stays.
+        if !cx.host.remove_dir(&self.path)? {
+            cx.watch.warn(&Message::new("warn-dir-not-empty").text("path", self.path.display()));
+        }
+        Ok(())
+    }
+}

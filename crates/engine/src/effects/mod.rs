@@ -1,0 +1,41 @@
+//! The primitive steps: all that ever changes a host.
+
+mod container;
+mod dirs;
+mod health;
+mod place;
+mod stage;
+mod swap;
+mod volume;
+
+pub use container::{StartContainer, StopContainer};
+pub use dirs::MakeDir;
+pub use health::AwaitHealthy;
+pub use place::Place;
+pub use stage::{Edit, Stage};
+pub use swap::Swap;
+pub use volume::CreateVolume;
+
+use std::path::Path;
+
+use reprise_host::{FileKind, quote};
+
+use crate::{Cx, Error, Result};
+
+/// `path` quoted for a script.
+fn sh(path: &Path) -> String {
+    quote(&path.to_string_lossy())
+}
+
+fn refused(what: &Path, why: impl Into<String>, hint: &'static str) -> Error {
+    Error::Refused { what: what.display().to_string(), why: why.into(), hint }
+}
+
+/// Fails unless `path` is a directory that can hold something new.
+fn expect_directory(path: &Path, cx: &Cx<'_>) -> Result<()> {
+    match cx.host.stat(path)? {
+        Some(stat) if stat.kind == FileKind::Directory => Ok(()),
+        Some(_) => Err(refused(path, "is not a directory", "move it out of the way and try again")),
+        None => Err(refused(path, "is not there", "make the plan again: the host has changed")),
+    }
+}

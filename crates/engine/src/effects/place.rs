@@ -1,0 +1,66 @@
+//! A restored tree goes where nothing is.
+
+use std::path::PathBuf;
+
+use reprise_host::Inode;
+use reprise_model::Message;
+use serde::{Deserialize, Serialize};
+
+use super::{refused, sh};
+use crate::{Cx, Effect, Observed, Result, Script};
+
+/// Renames the staged tree to a target that does not exist.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The restored tree.
+    pub staged: PathBuf,
+    /// Where it goes.
+    pub target: PathBuf,
+}
+
+impl Effect for Place {
+    /// The restored tree, wherever it is.
+    type Before = Inode;
+
+    fn describe(&self) -> Message {
+        Message::new("step-swap-new").text("path", self.target.display())
+    }
+
+    fn render(&self, script: &mut Script) {
+        let (staged, target) = (sh(&self.staged), sh(&self.target));
+        script.line(format!("mv -nT -- {staged} {target}"));
+        script.undo(format!("if [ ! -e {staged} ]; then mv -T -- {target} {staged}; fi"));
+    }
+
+    fn observe(&self, cx: &Cx<'_>) -> Result<Observed<Inode>> {
+        match (cx.host.stat(&self.target)?, cx.host.stat(&self.staged)?) {
+            (None, Some(staged)) => Ok(Observed::Needed(staged.inode)),
+            (Some(_), None) => Ok(Observed::Satisfied),
+            (None, None) => Err(refused(&self.staged, "the restored tree is gone", "restore again")),
+            (Some(_), Some(_)) => Err(refused(
+                &self.target,
+                "appeared since the plan was made",
+                "look at what lies there, then make the plan again",
+            )),
+        }
+    }
+
+    fn apply(&self, _: &Inode, cx: &Cx<'_>) -> Result<()> {
+        if cx.host.stat(&self.staged)?.is_some() {
+            cx.host.rename(&self.staged, &self.target)?;
+        }
+        Ok(())
+    }
+
+    fn undo(&self, before: &Inode, cx: &Cx<'_>) -> Result<()> {
+        match cx.host.stat(&self.target)? {
+            Some(stat) if stat.inode == *before => Ok(cx.host.rename(&self.target, &self.staged)?),
+            Some(_) if cx.host.stat(&self.staged)?.is_none() => Err(refused(
+                &self.target,
+                "was replaced again since this restore",
+                "roll that later operation back first, or move what lies there now elsewhere",
+            )),
+            _ => Ok(()),
+        }
+    }
+}

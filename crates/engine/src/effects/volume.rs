@@ -1,0 +1,42 @@
+//! A named volume that the host does not have yet.
+
+use reprise_host::{VolumeSpec, docker_commands};
+use reprise_model::Message;
+use serde::{Deserialize, Serialize};
+
+use crate::{Cx, Effect, Observed, Result, Script};
+
+/// Makes an empty named volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreateVolume {
+    /// Its name and labels.
+    pub spec: VolumeSpec,
+}
+
+impl Effect for CreateVolume {
+    type Before = ();
+
+    fn describe(&self) -> Message {
+        Message::new("step-create-volume").text("volume", &self.spec.name)
+    }
+
+    fn render(&self, script: &mut Script) {
+        script.run(&docker_commands::create_volume(&self.spec));
+        script.undo(docker_commands::remove_volume(&self.spec.name).to_string());
+    }
+
+    fn observe(&self, cx: &Cx<'_>) -> Result<Observed<()>> {
+        Ok(match cx.host.docker().volume(&self.spec.name)? {
+            Some(_) => Observed::Satisfied,
+            None => Observed::Needed(()),
+        })
+    }
+
+    fn apply(&self, (): &(), cx: &Cx<'_>) -> Result<()> {
+        Ok(cx.host.docker().create_volume(&self.spec)?)
+    }
+
+    fn undo(&self, (): &(), cx: &Cx<'_>) -> Result<()> {
+        Ok(cx.host.docker().remove_volume(&self.spec.name)?)
+    }
+}

@@ -1,0 +1,113 @@
+//! The operations of one state directory: `operations/ID/journal.jsonl`, and a lock.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use reprise_model::OperationId;
+use rustix::fs::FlockOperation;
+
+use crate::{Clock, Error, Journal, Plan, Record, Recorded, Result};
+
+/// All operations recorded in a state directory.
+#[derive(Debug, Clone)]
+pub struct Operations {
+    root: PathBuf,
+}
+
+/// Held while an operation changes the host; no other of the same state directory can then.
+#[derive(Debug)]
+pub struct Exclusive(#[expect(dead_code, reason = "closing the file gives the lock back")] File);
+
+impl Operations {
+    /// The operations in `state_dir`, which is made when it is missing.
+    pub fn new(state_dir: &Path) -> Result<Self> {
+        let root = state_dir.join("operations");
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&root)
+            .map_err(|error| Error::journal("make the directory of", &root, error))?;
+        Ok(Self { root })
+    }
+
+    fn journal(&self, id: &OperationId) -> PathBuf {
+        self.root.join(id.as_str()).join("journal.jsonl")
+    }
+
+    /// Keeps other processes from changing the host for another operation of this state directory. Fails
+    /// with [`Error::Busy`], naming the one that is under way.
+    pub fn lock(&self, id: &OperationId) -> Result<Exclusive> {
+        let path = self.root.join("lock");
+        let fail = |error| Error::journal("lock", &path, error);
+        let options =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let mut file = options.map_err(fail)?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let mut holder = String::new();
+                let _ = file.read_to_string(&mut holder);
+                return Err(Error::Busy(holder.trim().to_owned()));
+            }
+            Err(error) => return Err(fail(error.into())),
+        }
+        // Only a courtesy for the message above: a full disk must not stop a rollback here.
+        let _ = file.set_len(0).and_then(|()| writeln!(file, "{id}"));
+        Ok(Exclusive(file))
+    }
+
+    /// Begins the record of `plan`.
+    pub fn create(&self, plan: Plan, clock: &dyn Clock) -> Result<Journal> {
+        let path = self.journal(&plan.id);
+        let dir = path.parent().unwrap_or(&self.root);
+        let made = DirBuilder::new().mode(0o700).create(dir);
+        made.map_err(|error| Error::journal("make the directory of", dir, error))?;
+        Journal::create(&path, plan, clock)
+    }
+
+    /// Opens the record of operation `id` to go on with it.
+    pub fn open(&self, id: &OperationId) -> Result<Journal> {
+        let path = self.journal(id);
+        if path.exists() { Journal::open(&path) } else { Err(Error::NoSuchOperation(id.to_string())) }
+    }
+
+    /// Everything recorded of operation `id`.
+    pub fn events(&self, id: &OperationId) -> Result<Vec<Recorded>> {
+        let path = self.journal(id);
+        if path.exists() { Journal::read(&path) } else { Err(Error::NoSuchOperation(id.to_string())) }
+    }
+
+    /// What is known of operation `id`.
+    pub fn record(&self, id: &OperationId) -> Result<Record> {
+        // Asked first: an operation that ends in between then reads as ended.
+        let busy = Journal::is_busy(&self.journal(id));
+        Record::of(&self.events(id)?, busy).ok_or_else(|| Error::NoSuchOperation(id.to_string()))
+    }
+
+    /// The ids there are, newest first. One whose plan never reached the disk changed nothing and is
+    /// not counted.
+    pub fn ids(&self) -> Result<Vec<OperationId>> {
+        let entries = fs::read_dir(&self.root).map_err(|error| Error::journal("list", &self.root, error))?;
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let begun = |id: &OperationId| {
+            let content = fs::read(self.journal(id)).unwrap_or_default();
+            content.contains(&b'\n')
+        };
+        let mut ids: Vec<OperationId> = names.filter_map(|name| name.parse().ok()).filter(begun).collect();
+        ids.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(ids)
+    }
+
+    /// The one operation whose id begins with `prefix`; `latest` names the newest.
+    pub fn find(&self, prefix: &str) -> Result<OperationId> {
+        let ids = self.ids()?;
+        let mut matching = ids.iter().filter(|id| prefix == "latest" || id.as_str().starts_with(prefix));
+        match (matching.next(), matching.next()) {
+            (Some(id), _) if prefix == "latest" || id.as_str() == prefix => Ok(id.clone()),
+            (Some(id), None) => Ok(id.clone()),
+            _ => Err(Error::NoSuchOperation(prefix.to_owned())),
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! A plan: everything a restore will do, as a value.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reprise_host::Command;
+use reprise_model::{Choice, Finding, Item, OperationId, Severity};
+use serde::{Deserialize, Serialize};
+
+use crate::Change;
+
+/// The backup a plan takes its content from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceRef {
+    /// The kind of backup: `borg`.
+    pub kind: String,
+    /// The repository, as it was named.
+    pub repository: String,
+    /// The archive's name.
+    pub archive: String,
+    /// The archive's id, so that another one that took its name is not taken for it.
+    pub id: String,
+    /// When the archive was made, as it is recorded there.
+    pub time: String,
+}
+
+/// What a step is expected to cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// Time, in milliseconds.
+    pub millis: u64,
+    /// Bytes to write.
+    pub bytes: u64,
+    /// Entries to write.
+    pub entries: u64,
+}
+
+/// One step of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// What it does.
+    pub change: Change,
+    /// What that is expected to cost.
+    pub estimate: Estimate,
+}
+
+/// The steps of one operation, and all that a person decides about it by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The operation's id; every path that the plan makes carries it.
+    pub id: OperationId,
+    /// When the plan was made.
+    pub created_at: Timestamp,
+    /// What kind of operation it is: `docker-restore`.
+    pub kind: String,
+    /// The backup.
+    pub source: SourceRef,
+    /// The machine, as it is called.
+    pub host: String,
+    /// What was asked for.
+    pub choice: Choice,
+    /// The items that are restored.
+    pub items: Vec<Item>,
+    /// What the checks found.
+    pub findings: Vec<Finding>,
+    /// What will be done, in order.
+    pub steps: Vec<Step>,
+    /// How long the finished operation can be rolled back, in seconds.
+    pub window_seconds: u64,
+    /// Commands that a script must check for before it begins.
+    #[serde(default)]
+    pub needs: Vec<Command>,
+}
+
+impl Plan {
+    /// The findings that forbid running it.
+    pub fn blockers(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| finding.severity == Severity::Blocker)
+    }
+
+    /// How long the whole is expected to take.
+    pub fn duration(&self) -> Duration {
+        Duration::from_millis(self.steps.iter().map(|step| step.estimate.millis).sum())
+    }
+
+    /// How long containers are expected to be stopped: from the first stop to the last start.
+    pub fn downtime(&self) -> Duration {
+        let is_stop = |step: &Step| matches!(step.change, Change::StopContainer(_));
+        let is_start = |step: &Step| matches!(step.change, Change::StartContainer(_));
+        let Some(first) = self.steps.iter().position(is_stop) else { return Duration::ZERO };
+        let last = self.steps.iter().rposition(is_start).unwrap_or(self.steps.len() - 1);
+        Duration::from_millis(self.steps[first..=last].iter().map(|step| step.estimate.millis).sum())
+    }
+
+    /// Bytes that will be written.
+    pub fn bytes(&self) -> u64 {
+        self.steps.iter().map(|step| step.estimate.bytes).sum()
+    }
+
+    /// Names of the containers that will be stopped, in that order.
+    pub fn stops(&self) -> impl Iterator<Item = &str> {
+        self.steps.iter().filter_map(|step| match &step.change {
+            Change::StopContainer(stop) => Some(stop.container.as_str()),
+            _ => None,
+        })
+    }
+
+    /// The same plan under another id and time: what is shown by a dry run, and what a run then follows,
+    /// differ in nothing else.
+    pub fn same_work(&self, other: &Self) -> bool {
+        let strip = |plan: &Self| serde_json::to_string(&plan.steps).map(|s| s.replace(plan.id.as_str(), ""));
+        strip(self).ok() == strip(other).ok()
+    }
+}

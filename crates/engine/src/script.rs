@@ -1,0 +1,175 @@
+//! The same steps in bash: to read before a restore, or to run where Reprise cannot.
+
+use std::fmt::Write as _;
+
+use reprise_host::Command;
+use reprise_model::{Lang, Message};
+
+use crate::Plan;
+
+/// How much a script says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// The commands, each step under a comment. Stops at the first error and leaves the rest to its reader.
+    Explained,
+    /// With everything that undoes: a failure or Ctrl+C puts back what was there.
+    Complete,
+}
+
+/// One step's lines, collected from its effect.
+#[derive(Debug, Default)]
+pub struct Script {
+    does: Vec<String>,
+    undoes: Vec<String>,
+    health_check: bool,
+}
+
+impl Script {
+    /// Adds a command.
+    pub fn run(&mut self, command: &Command) {
+        self.does.push(command.to_string());
+    }
+
+    /// Adds a line of bash; whatever it names is already quoted.
+    pub fn line(&mut self, line: impl Into<String>) {
+        self.does.push(line.into());
+    }
+
+    /// Adds a line to what undoes the step, however far it came.
+    pub fn undo(&mut self, line: impl Into<String>) {
+        self.undoes.push(line.into());
+    }
+
+    /// Says that a line calls `await_healthy NAME LIMIT STABLE`.
+    pub fn needs_health_check(&mut self) {
+        self.health_check = true;
+    }
+}
+
+const AWAIT_HEALTHY: &str = r#"# Waits until container $1 is healthy, or without a health check has run for $3 s; at most $2 s.
+await_healthy() {
+    local end=$((SECONDS + $2)) state
+    while ((SECONDS < end)); do
+        state=$(docker inspect --format \
+            '{{.State.Running}} {{if .State.Health}}{{.State.Health.Status}}{{else}}none{{end}} {{.State.StartedAt}}' \
+            -- "$1")
+        case $state in
+            "true healthy "*) return 0 ;;
+            "true none "*) (($(date +%s) - $(date +%s -d "${state##* }") > $3)) && return 0 ;;
+        esac
+        sleep 0.2
+    done
+    echo "container $1 is not healthy after $2 s" >&2
+    return 1
+}
+"#;
+
+const ROLL_BACK: &str = r#"# What undoes the steps that were begun, newest last.
+undo=()
+roll_back() {
+    local status=$? i
+    trap - EXIT
+    trap '' INT TERM HUP
+    set +e
+    ((status)) || return 0
+    echo "Failed (status $status): putting everything back." >&2
+    for ((i = ${#undo[@]} - 1; i >= 0; i--)); do
+        "${undo[i]}" || { echo "${undo[i]} failed: the steps before it are still in place." >&2; exit 4; }
+    done
+    echo "Everything is as it was." >&2
+    ((status == 130)) && exit 130
+    exit 3
+}
+trap roll_back EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+"#;
+
+/// The script that does what `plan` does.
+pub fn script(plan: &Plan, detail: Detail, lang: Lang) -> String {
+    let steps: Vec<(String, Script)> = plan
+        .steps
+        .iter()
+        .map(|step| {
+            let mut script = Script::default();
+            step.change.render(&mut script);
+            (step.change.describe().in_lang(lang), script)
+        })
+        .collect();
+    let mut text = heading(plan, lang);
+    if steps.iter().any(|(_, script)| script.health_check) {
+        text.push_str(AWAIT_HEALTHY);
+        text.push('\n');
+    }
+    match detail {
+        Detail::Explained => explained(&mut text, &steps),
+        Detail::Complete => complete(&mut text, plan, &steps, lang),
+    }
+    text
+}
+
+/// A comment: never more than its one line, whatever a name in it holds.
+fn comment(text: &mut String, indent: &str, words: &str) {
+    let words: String = words.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let _ = writeln!(text, "{indent}# {words}");
+}
+
+fn heading(plan: &Plan, lang: Lang) -> String {
+    let mut text = "#!/usr/bin/env bash\n".to_owned();
+    let archive = format!("{}::{}", plan.source.repository, plan.source.archive);
+    comment(&mut text, "", &Message::new("script-title").text("archive", archive).in_lang(lang));
+    comment(&mut text, "", &Message::new("script-secret").in_lang(lang));
+    comment(&mut text, "", &Message::new("script-root").in_lang(lang));
+    text.push_str("set -euo pipefail\n\n");
+    text
+}
+
+fn explained(text: &mut String, steps: &[(String, Script)]) {
+    for (title, script) in steps {
+        for line in &script.does {
+            let _ = writeln!(text, "{line}");
+        }
+        comment(text, "", &format!("^ {title}"));
+        text.push('\n');
+    }
+}
+
+fn complete(text: &mut String, plan: &Plan, steps: &[(String, Script)], lang: Lang) {
+    text.push_str(ROLL_BACK);
+    text.push('\n');
+    for (number, (title, script)) in (1..).zip(steps) {
+        comment(text, "", title);
+        let _ = writeln!(text, "step_{number}() {{");
+        body(text, &script.does);
+        let _ = writeln!(text, "}}");
+        if !script.undoes.is_empty() {
+            let _ = writeln!(text, "# shellcheck disable=SC2317,SC2329 # called by name\nundo_{number}() {{");
+            body(text, &script.undoes);
+            let _ = writeln!(text, "}}");
+        }
+        text.push('\n');
+    }
+    comment(text, "", &Message::new("script-needs").in_lang(lang));
+    for command in &plan.needs {
+        let _ = writeln!(text, "{command} > /dev/null");
+    }
+    text.push('\n');
+    for (number, (title, script)) in (1..).zip(steps) {
+        let title = reprise_host::quote(&format!("[{number}/{}] {title}", steps.len()));
+        let _ = writeln!(text, "echo {title} >&2");
+        if !script.undoes.is_empty() {
+            let _ = writeln!(text, "undo+=(undo_{number})");
+        }
+        let _ = writeln!(text, "step_{number}");
+    }
+}
+
+fn body(text: &mut String, lines: &[String]) {
+    if lines.is_empty() {
+        text.push_str("    :\n");
+    }
+    for line in lines {
+        // A quoted text may hold line ends; only its first line may be indented.
+        let _ = writeln!(text, "    {line}");
+    }
+}

@@ -1,0 +1,84 @@
+//! How far a plan has come: the journal's events folded together.
+
+use serde_json::Value;
+
+use crate::{Cause, Event, Goal, Plan, Recorded, Verdict};
+
+/// How far one step has come.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Progress {
+    /// Nothing of it is on the host: not begun, or undone.
+    Pending,
+    /// There was nothing to do, so there is nothing to undo.
+    Satisfied,
+    /// Begun, perhaps applied, perhaps not; this undoes it.
+    Started(Value),
+    /// Applied; this undoes it.
+    Done(Value),
+}
+
+/// What the events of a journal add up to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct State<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// How far each of its steps has come.
+    pub steps: Vec<Progress>,
+    /// Where it was last driven to.
+    pub goal: Goal,
+    /// Why.
+    pub cause: Cause,
+    /// How driving ended, unless it was cut off.
+    pub verdict: Option<Verdict>,
+    /// Whether what was kept for a rollback is gone.
+    pub expired: bool,
+}
+
+impl<'a> State<'a> {
+    /// The state that `events` lead to, or nothing when they do not begin with a plan.
+    pub fn after(events: &'a [Recorded]) -> Option<Self> {
+        let Event::Planned { plan } = &events.first()?.event else { return None };
+        let mut state = Self {
+            plan,
+            steps: vec![Progress::Pending; plan.steps.len()],
+            goal: Goal::Applied,
+            cause: Cause::Asked,
+            verdict: None,
+            expired: false,
+        };
+        for recorded in &events[1..] {
+            state.apply(&recorded.event);
+        }
+        Some(state)
+    }
+
+    pub(crate) fn apply(&mut self, event: &Event) {
+        match event {
+            Event::Aimed { goal, cause } => {
+                self.goal = *goal;
+                self.cause = cause.clone();
+                self.verdict = None;
+            }
+            Event::Finished { verdict } => self.verdict = Some(*verdict),
+            Event::Expired => self.expired = true,
+            Event::Satisfied { step } => self.set(*step, Progress::Satisfied),
+            Event::Started { step, before } => self.set(*step, Progress::Started(before.clone())),
+            Event::Undone { step } => self.set(*step, Progress::Pending),
+            Event::Done { step } => {
+                if let Some(Progress::Started(before)) = self.steps.get(*step) {
+                    self.set(*step, Progress::Done(before.clone()));
+                }
+            }
+            Event::Planned { .. }
+            | Event::Failed { .. }
+            | Event::UndoFailed { .. }
+            | Event::Warned { .. } => {}
+        }
+    }
+
+    fn set(&mut self, step: usize, progress: Progress) {
+        if let Some(place) = self.steps.get_mut(step) {
+            *place = progress;
+        }
+    }
+}
