@@ -3,7 +3,7 @@
 # Source it; it runs nothing.
 
 # Progress goes to standard error, so that a script's output stays data.
-say() { printf '%s\n' "$*" >&2; }
+say() { printf '%s\n' "$@" >&2; }
 
 die() {
     printf 'error: %s\n' "$1" >&2
@@ -22,18 +22,11 @@ as_root() {
     exec sudo --preserve-env -- env "PATH=$PATH" "$@"
 }
 
-# as_root gives HOME to root on some machines; files a user will want to remove belong to the user.
-give_to_user() {
-    [[ -z ${SUDO_UID:-} ]] || chown -R "$SUDO_UID:${SUDO_GID:-$SUDO_UID}" "$@"
+# Sets compose_command to the Compose that is there: the v2 plugin if Docker has it, else docker-compose.
+find_compose() {
+    compose_command=(docker compose)
+    docker compose version >/dev/null 2>&1 || compose_command=(docker-compose)
 }
-
-# The Compose that is there: the v2 plugin if Docker has it, else docker-compose.
-compose() {
-    if docker compose version >/dev/null 2>&1; then
-        docker compose "$@"
-    else
-        docker-compose "$@"
-    fi
-}
+compose() { "${compose_command[@]}" "$@"; }
 
 docker_answers() { docker version --format '{{.Server.Version}}' >/dev/null 2>&1; }
