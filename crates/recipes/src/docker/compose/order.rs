@@ -1,0 +1,200 @@
+//! In which order services start, and stop.
+//!
+//! Works on a plain graph (service -> what it depends on), which [`graph`] makes from a compose file and
+//! [`parse_depends_on_label`] helps to make from the labels of containers.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+
+use indexmap::{IndexMap, IndexSet};
+use serde::{Deserialize, Serialize};
+
+use super::error::ComposeError;
+use super::types::{ComposeFile, Condition, Dependency};
+
+/// The order of services.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// Every service of the graph, dependencies first, otherwise in the order of the graph.
+    pub start: Vec<String>,
+    /// The circles that had to be cut to get an order; empty when all is well.
+    pub cycles: Vec<Vec<String>>,
+    /// Dependencies that are not in the graph: service and what it asks for. They do not affect the order.
+    pub missing: Vec<(String, String)>,
+}
+
+impl Order {
+    /// The order of stopping: the reverse of starting.
+    pub fn stop(&self) -> Vec<String> {
+        self.start.iter().rev().cloned().collect()
+    }
+
+    /// The order of starting, unless services depend on each other in a circle.
+    pub fn acyclic(self) -> Result<Vec<String>, ComposeError> {
+        match self.cycles.into_iter().next() {
+            Some(services) => Err(ComposeError::DependencyCycle { services }),
+            None => Ok(self.start),
+        }
+    }
+}
+
+/// What each service of a file depends on: `depends_on`, links, `volumes_from` and joined namespaces, also those
+/// it takes over with `extends` from this file.
+pub fn graph(compose: &ComposeFile) -> IndexMap<String, Vec<String>> {
+    let dependencies = |name: &String| {
+        let mut all = IndexSet::new();
+        for service in compose.lineage(name) {
+            let explicit = service.depends_on.iter().map(|dependency| &dependency.service);
+            let implied = service.links.iter().chain(&service.volumes_from).chain(&service.joins);
+            all.extend(explicit.chain(implied).cloned());
+        }
+        all.into_iter().collect()
+    };
+    compose.services.keys().map(|name| (name.clone(), dependencies(name))).collect()
+}
+
+/// Sorts a graph so that what others depend on comes first; services that are free to go come in the order
+/// of the graph. A circle is cut at its first service, so that an order comes out in any case.
+pub fn start_order(graph: &IndexMap<String, Vec<String>>) -> Order {
+    let mut order = Order::default();
+    // What waits for each service, and how many each still waits for.
+    let mut dependents: HashMap<usize, Vec<usize>> = HashMap::new();
+    let mut needs: Vec<Vec<usize>> = Vec::with_capacity(graph.len());
+    for (index, (service, dependencies)) in graph.iter().enumerate() {
+        let mut known = IndexSet::new();
+        for dependency in dependencies {
+            match graph.get_index_of(dependency) {
+                Some(needed) => {
+                    known.insert(needed);
+                }
+                None => order.missing.push((service.clone(), dependency.clone())),
+            }
+        }
+        for &needed in &known {
+            dependents.entry(needed).or_default().push(index);
+        }
+        needs.push(known.into_iter().collect());
+    }
+    let mut waiting: Vec<usize> = needs.iter().map(Vec::len).collect();
+    let mut placed = vec![false; graph.len()];
+    let mut ready: BinaryHeap<Reverse<usize>> =
+        (0..graph.len()).filter(|&index| waiting[index] == 0).map(Reverse).collect();
+    let mut first_unplaced = 0;
+    let name = |index: usize| graph.get_index(index).map(|(name, _)| name.clone()).unwrap_or_default();
+
+    while order.start.len() < graph.len() {
+        let Some(Reverse(index)) = ready.pop() else {
+            while placed[first_unplaced] {
+                first_unplaced += 1;
+            }
+            let circle = find_circle(first_unplaced, &needs, &placed);
+            let cut = circle.iter().copied().min().unwrap_or(first_unplaced);
+            order.cycles.push(circle.into_iter().map(name).collect());
+            ready.push(Reverse(cut));
+            continue;
+        };
+        if std::mem::replace(&mut placed[index], true) {
+            continue;
+        }
+        order.start.push(name(index));
+        for &dependent in dependents.get(&index).into_iter().flatten() {
+            waiting[dependent] = waiting[dependent].saturating_sub(1);
+            if waiting[dependent] == 0 && !placed[dependent] {
+                ready.push(Reverse(dependent));
+            }
+        }
+    }
+    order
+}
+
+/// Follows unplaced dependencies until one comes round again. Every unplaced service has one.
+fn find_circle(from: usize, needs: &[Vec<usize>], placed: &[bool]) -> Vec<usize> {
+    let mut path: Vec<usize> = Vec::new();
+    let mut seen = vec![usize::MAX; needs.len()];
+    let mut at = from;
+    loop {
+        if seen[at] != usize::MAX {
+            return path.split_off(seen[at]);
+        }
+        seen[at] = path.len();
+        path.push(at);
+        match needs[at].iter().copied().find(|&next| !placed[next]) {
+            Some(next) => at = next,
+            None => return path,
+        }
+    }
+}
+
+/// Reads the label `com.docker.compose.depends_on` of a container: `db:service_healthy:false,cache`, where the
+/// last part says whether a restart of the dependency restarts this one.
+pub fn parse_depends_on_label(label: &str) -> Vec<Dependency> {
+    label
+        .split(',')
+        .filter_map(|entry| {
+            let mut parts = entry.trim().split(':');
+            let service = parts.next().filter(|service| !service.is_empty())?.to_owned();
+            let condition = parts.next().map_or_else(Condition::default, Condition::parse);
+            Some(Dependency { service, condition, required: true })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(edges: &[(&str, &[&str])]) -> Order {
+        let graph: IndexMap<String, Vec<String>> = edges
+            .iter()
+            .map(|(name, needs)| ((*name).to_owned(), needs.iter().map(ToString::to_string).collect()))
+            .collect();
+        start_order(&graph)
+    }
+
+    #[test]
+    fn dependencies_come_first_and_the_rest_keeps_its_order() {
+        let order = order(&[
+            ("web", &["api"]),
+            ("metrics", &[]),
+            ("api", &["db", "cache", "db"]),
+            ("cache", &[]),
+            ("db", &[]),
+        ]);
+        assert_eq!(order.start, ["metrics", "cache", "db", "api", "web"]);
+        assert_eq!(order.stop(), ["web", "api", "db", "cache", "metrics"]);
+        assert!(order.acyclic().is_ok());
+    }
+
+    #[test]
+    fn a_circle_is_reported_and_cut() {
+        let order =
+            order(&[("late", &["a"]), ("b", &["a"]), ("a", &["b"]), ("free", &[]), ("own", &["own"])]);
+        assert_eq!(order.start, ["free", "b", "a", "late", "own"]);
+        assert_eq!(order.cycles, [vec!["a".to_owned(), "b".into()], vec!["own".into()]]);
+        let error = order.acyclic().unwrap_err();
+        assert_eq!(error.to_string(), "services depend on each other in a circle: a -> b");
+    }
+
+    #[test]
+    fn unknown_dependencies_are_listed() {
+        let order = order(&[("web", &["gone"])]);
+        assert_eq!(order.start, ["web"]);
+        assert_eq!(order.missing, [("web".to_owned(), "gone".to_owned())]);
+    }
+
+    #[test]
+    fn labels_are_read() {
+        let label = "db:service_healthy:false,cache:service_started:true,job:service_completed_successfully";
+        let shown: Vec<_> =
+            parse_depends_on_label(label).into_iter().map(|d| (d.service, d.condition)).collect();
+        assert_eq!(
+            shown,
+            [
+                ("db".to_owned(), Condition::ServiceHealthy),
+                ("cache".to_owned(), Condition::ServiceStarted),
+                ("job".to_owned(), Condition::ServiceCompletedSuccessfully)
+            ]
+        );
+        assert_eq!(parse_depends_on_label(""), []);
+    }
+}
