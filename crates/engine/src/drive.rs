@@ -4,7 +4,7 @@ use reprise_host::OverlayHost;
 
 use crate::cx::{Attended, Direction};
 use crate::{
-    Cause, Change, Cx, Error, Event, Goal, Journal, Observed, Plan, Progress, Result, Unwatched, Verdict,
+    Cause, Change, Cx, Error, Event, Goal, Journal, Observed, Progress, Result, Unwatched, Verdict,
 };
 
 /// How driving a plan ended.
@@ -52,15 +52,24 @@ pub fn drive(journal: &mut Journal, goal: Goal, cx: &Cx<'_>) -> Result<Outcome> 
     let stuck = backward(journal, cx);
     let verdict = if stuck.is_some() { Verdict::RollbackIncomplete } else { Verdict::RolledBack };
     let _ = journal.append(Event::Finished { verdict }, cx.clock);
+    let stuck = stuck.map(|(step, error)| (step, in_full(&error)));
     Ok(Outcome { verdict, cause, stuck })
 }
 
-/// Drives `plan` to its end against an overlay of the host: every step looks, and believes that those
-/// before it were done. Fails as the run itself would, for whatever can be known beforehand.
-pub fn rehearse(plan: &Plan, cx: &Cx<'_>) -> Result<()> {
+/// Drives the plan of `journal` to `goal` against an overlay of the host: every step looks, and believes that
+/// those before it were done. Nothing is changed or recorded. Fails as the real thing would, for whatever can
+/// be known beforehand.
+pub fn rehearse(journal: &Journal, goal: Goal, cx: &Cx<'_>) -> Result<()> {
     let overlay = OverlayHost::new(cx.host);
-    let mut journal = Journal::pretended(plan.clone(), cx.clock);
-    forward(&mut journal, &Cx { host: &overlay, watch: &Unwatched, ..*cx })
+    let cx = Cx { host: &overlay, watch: &Unwatched, ..*cx };
+    let mut journal = journal.pretended_copy();
+    match goal {
+        Goal::Applied => forward(&mut journal, &cx),
+        Goal::Reverted => match backward(&mut journal, &cx) {
+            None => Ok(()),
+            Some((_, error)) => Err(error),
+        },
+    }
 }
 
 fn forward(journal: &mut Journal, cx: &Cx<'_>) -> Result<()> {
@@ -106,7 +115,7 @@ fn forward(journal: &mut Journal, cx: &Cx<'_>) -> Result<()> {
 }
 
 /// Undoes every step that was begun, last to first. Returns the step that could not be undone.
-fn backward(journal: &mut Journal, cx: &Cx<'_>) -> Option<(usize, String)> {
+fn backward(journal: &mut Journal, cx: &Cx<'_>) -> Option<(usize, Error)> {
     let attended = Attended::new(cx.watch, Direction::Backward);
     let cx = &Cx { watch: &attended, ..*cx };
     let total = journal.plan().steps.len();
@@ -117,11 +126,7 @@ fn backward(journal: &mut Journal, cx: &Cx<'_>) -> Option<(usize, String)> {
         let step = journal.plan().steps[index].clone();
         cx.watch.step_begins(index, total, &step, Direction::Backward);
         if let Err(error) = step.change.undo(&before, cx) {
-            let error = match error.hint() {
-                Some(hint) => format!("{error} ({hint})"),
-                None => error.to_string(),
-            };
-            let _ = journal.append(Event::UndoFailed { step: index, error: error.clone() }, cx.clock);
+            let _ = journal.append(Event::UndoFailed { step: index, error: in_full(&error) }, cx.clock);
             return Some((index, error));
         }
         for warning in attended.take_warnings() {
@@ -131,6 +136,14 @@ fn backward(journal: &mut Journal, cx: &Cx<'_>) -> Option<(usize, String)> {
         cx.watch.step_ends(index, &step, Direction::Backward);
     }
     None
+}
+
+/// `error` and what to do about it.
+fn in_full(error: &Error) -> String {
+    match error.hint() {
+        Some(hint) => format!("{error} ({hint})"),
+        None => error.to_string(),
+    }
 }
 
 /// Removes what a completed operation kept for its rollback. From then on there is no way back.

@@ -53,6 +53,11 @@ impl Journal {
         Self { file: None, path: PathBuf::new(), end: 0, events: vec![planned] }
     }
 
+    /// The same journal as one that is never written.
+    pub(crate) fn pretended_copy(&self) -> Self {
+        Self { file: None, path: self.path.clone(), end: self.end, events: self.events.clone() }
+    }
+
     /// Opens the journal at `path` to go on with it. Fails with [`Error::Busy`] while another process has it.
     pub fn open(path: &Path) -> Result<Self> {
         let file = OpenOptions::new()
