@@ -1,1 +1,47 @@
-//! (being built)
+//! Reads backup repositories written by Borg 1.x: natively, verified, in parallel, and without ever changing them.
+//!
+//! ```text
+//! Repository::open ─ lock ─ index ─ key ─ manifest ─┬─ archives()
+//!                                                   └─ archive(name) ─┬─ info()
+//!                                                                     ├─ items() / find()
+//!                                                                     ├─ read()
+//!                                                                     ├─ extract()
+//!                                                                     └─ export_tar()
+//! ```
+//!
+//! Three promises hold everywhere:
+//!
+//! * **Never wrong data.** The checksum, the authentication code and the id of every chunk are verified
+//!   before a byte of it is used. Damage is an [`Error`] or a [`Problem`], never a different content.
+//! * **The repository is only read.** Borg repairs a missing or stale index on disk even while listing; here it
+//!   is rebuilt in memory. The one thing written is the shared lock that keeps writers out, and it goes again.
+//! * **Archives are hostile input.** Nothing panics on them, memory is bounded by the data at hand, and
+//!   extraction cannot leave its root.
+//!
+//! The library never prints and never reads the environment: passphrases, key directories and the host id come
+//! in through [`OpenOptions`].
+
+mod archive;
+mod compression;
+mod crypto;
+mod error;
+mod extract;
+mod id;
+mod index;
+mod item;
+mod lock;
+mod manifest;
+mod msgpack;
+mod repository;
+mod segment;
+mod store;
+
+pub use archive::{Archive, ArchiveInfo, ArchiveStats, Items, Tam};
+pub use crypto::{Encryption, PassphraseError};
+pub use error::Error;
+pub use extract::{Attribute, Extraction, Options, Owners, Placement, Problem, ProblemKind, Report};
+pub use id::Id;
+pub use item::{Chunk, Item, Kind, Xattr};
+pub use lock::Lock;
+pub use manifest::ArchiveEntry;
+pub use repository::{OpenOptions, Repository};

@@ -1,0 +1,106 @@
+//! An archive: one backup, with its description and its items.
+
+mod info;
+mod items;
+mod read;
+mod sizes;
+
+pub use info::{ArchiveInfo, ArchiveStats, Tam};
+pub use items::Items;
+
+use std::io::Write;
+use std::path::Path;
+
+use reprise_model::Observer;
+
+use crate::extract::{self, Extraction, Report};
+use crate::item::Item;
+use crate::repository::Repository;
+use crate::{Error, Id};
+
+/// An archive of an open repository.
+#[derive(Debug)]
+pub struct Archive<'r> {
+    pub(crate) repository: &'r Repository,
+    info: ArchiveInfo,
+    /// The chunks that make up the stream of items, in order.
+    pub(crate) stream: Vec<Id>,
+}
+
+impl<'r> Archive<'r> {
+    pub(crate) fn open(repository: &'r Repository, name: &str, id: Id) -> Result<Self, Error> {
+        let mut reader = repository.chunks();
+        let packed = reader.read(&id, None)?;
+        let (info, stream) = info::parse(repository.key(), name, id, packed)?;
+        Ok(Self { repository, info, stream })
+    }
+
+    /// What is recorded about it as a whole.
+    pub fn info(&self) -> &ArchiveInfo {
+        &self.info
+    }
+
+    /// All items in the order they were backed up, parts of files that checkpoints split off left out.
+    /// After an error that tells of damage there may be no more items.
+    pub fn items(&self) -> Items<'r> {
+        Items::new(self.repository, self.info.name.clone(), self.stream.clone())
+    }
+
+    /// The item at `path`. A further name of a hard-linked file comes with the content of the first, so that it can be
+    /// read. Goes through the archive from its start.
+    pub fn find(&self, path: &[u8]) -> Result<Item, Error> {
+        read::find(self, path)
+    }
+
+    /// Bytes `range` of a file's content, less if it ends before. Only the chunks in it are read.
+    pub fn read(&self, item: &Item, range: std::ops::Range<u64>) -> Result<Vec<u8>, Error> {
+        read::range(self, item, range)
+    }
+
+    /// The whole content of a file of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] if it is larger; nothing is read then.
+    pub fn read_all(&self, item: &Item, limit: u64) -> Result<Vec<u8>, Error> {
+        let size = item.content_size();
+        if size > limit {
+            return Err(Error::TooLarge { size, limit });
+        }
+        let content = read::range(self, item, 0..u64::MAX)?;
+        let size = content.len() as u64;
+        if size > limit { Err(Error::TooLarge { size, limit }) } else { Ok(content) }
+    }
+
+    /// Extracts into the directory `root`, which must exist, and never anywhere else.
+    ///
+    /// What can not be restored as it was (a damaged chunk, a name that leads out of the root, an attribute the file
+    /// system refuses) is told in the report, and the rest is extracted. What makes going on pointless is an error:
+    /// no space left, cancelled, the repository not readable. What was extracted until then stays.
+    pub fn extract(
+        &self,
+        extraction: &Extraction,
+        root: &Path,
+        observer: &dyn Observer,
+    ) -> Result<Report, Error> {
+        extract::to_directory(self, extraction, root, observer)
+    }
+
+    /// Writes the same placements as a tar stream (pax), for extraction elsewhere.
+    ///
+    /// A file found damaged is left out and reported, as long as nothing of it has been written yet; damage farther than
+    /// 64 MiB into a file is [`Error::StreamDamaged`], as a stream cannot be taken back.
+    pub fn export_tar(
+        &self,
+        extraction: &Extraction,
+        writer: impl Write,
+        observer: &dyn Observer,
+    ) -> Result<Report, Error> {
+        extract::to_tar(self, extraction, writer, observer)
+    }
+
+    /// Bytes this archive takes in the repository that no other archive uses: what deleting it would free. Reads
+    /// the metadata of every archive of the repository, which takes a while in large ones.
+    pub fn deduplicated_size(&self, observer: &dyn Observer) -> Result<u64, Error> {
+        sizes::deduplicated(self, observer)
+    }
+}

@@ -1,0 +1,93 @@
+//! Single files of an archive, into memory.
+
+use std::ops::Range;
+
+use super::Archive;
+use crate::Error;
+use crate::item::{Item, Kind};
+
+pub(super) fn find(archive: &Archive<'_>, path: &[u8]) -> Result<Item, Error> {
+    let mut item = lookup(archive, path)?;
+    if item.chunks.is_none()
+        && let Some(first) = item.hard_link_target()
+    {
+        let first = lookup(archive, first)?;
+        item.chunks = first.chunks;
+        item.chunks_healthy = first.chunks_healthy;
+    }
+    Ok(item)
+}
+
+/// Should a path occur twice, the last one is what extraction leaves there.
+fn lookup(archive: &Archive<'_>, path: &[u8]) -> Result<Item, Error> {
+    let mut found = None;
+    for item in archive.items() {
+        let item = item?;
+        if item.path == path {
+            found = Some(item);
+        }
+    }
+    found.ok_or_else(|| Error::NoSuchPath { path: path.to_vec() })
+}
+
+pub(super) fn range(archive: &Archive<'_>, item: &Item, range: Range<u64>) -> Result<Vec<u8>, Error> {
+    let invalid =
+        |reason: &str| Error::Invalid { reason: format!("{} {reason}", String::from_utf8_lossy(&item.path)) };
+    if item.kind() != Kind::File {
+        return Err(invalid("is not a regular file"));
+    }
+    if item.chunks.is_none() && item.hard_link_target().is_some() {
+        // Without this it would read as empty.
+        return range_of_link(archive, item, range);
+    }
+    let mut content = Vec::new();
+    let mut reader = archive.repository.chunks();
+    let mut start = 0_u64;
+    for chunk in item.chunks.iter().flatten() {
+        let end = start + u64::from(chunk.size);
+        if start >= range.end {
+            break;
+        }
+        if end > range.start {
+            let data = reader.read(&chunk.id, Some(chunk))?;
+            let from = range.start.saturating_sub(start) as usize;
+            let to = (range.end.min(end) - start) as usize;
+            content.extend_from_slice(&data[from.min(to)..to]);
+        }
+        start = end;
+    }
+    let whole = range.start == 0 && start <= range.end;
+    if whole && item.size.is_some_and(|size| size != start) {
+        return Err(invalid("has chunks that do not add up to its size"));
+    }
+    if let Some(chunk) = first_lost(item, &range) {
+        return Err(Error::Integrity {
+            id: chunk,
+            reason: "its content was lost and replaced with zeros by a repair".into(),
+        });
+    }
+    Ok(content)
+}
+
+fn range_of_link(archive: &Archive<'_>, item: &Item, wanted: Range<u64>) -> Result<Vec<u8>, Error> {
+    let first = item.hard_link_target().unwrap_or_default();
+    let first = lookup(archive, first)?;
+    if first.chunks.is_none() {
+        return Err(Error::NoSuchPath { path: first.path });
+    }
+    range(archive, &first, wanted)
+}
+
+/// The id of a chunk in the range that a repair replaced with zeros.
+fn first_lost(item: &Item, range: &Range<u64>) -> Option<crate::Id> {
+    let chunks = item.chunks.as_deref()?;
+    let mut start = 0;
+    for (now, before) in chunks.iter().zip(&item.chunks_healthy) {
+        let end = start + u64::from(now.size);
+        if now.id != before.id && start < range.end && end > range.start {
+            return Some(before.id);
+        }
+        start = end;
+    }
+    None
+}

@@ -1,0 +1,190 @@
+//! What a repository's key does: opening the envelope around each object, and computing ids.
+//!
+//! | type byte | mode | envelope | id |
+//! |---|---|---|---|
+//! | 02 | none | type, data | SHA-256 |
+//! | 07 / 06 | authenticated / -blake2 | type, data | keyed |
+//! | 03 / 05 | repokey / -blake2 | type, MAC (32), IV (8), AES-256-CTR of data | keyed |
+//! | 00 / 04 | keyfile / -blake2 | the same | keyed |
+//!
+//! The keyed id and the MAC are HMAC-SHA-256, or for the blake2 modes BLAKE2b-256 over key and data one after the
+//! other (*not* that hash's own keyed mode). The MAC covers IV and ciphertext but says nothing about which object they
+//! belong to: only the id check, made after decompression, keeps objects from being swapped. Borg 1.x, `crypto/key.py`.
+
+mod blob;
+mod cipher;
+mod locate;
+mod tam;
+
+use std::fmt;
+
+use secrecy::SecretString;
+use zeroize::Zeroizing;
+
+use crate::{Error, Id};
+
+use cipher::Hash;
+pub use locate::PassphraseError;
+pub(crate) use locate::{KeySource, find};
+pub(crate) use tam::{Authenticity, authenticate};
+
+/// How a repository protects its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Encryption {
+    /// Neither encrypted nor authenticated: who can write to the repository can forge what it holds.
+    None,
+    /// Authenticated, not encrypted.
+    Authenticated,
+    /// Authenticated with `BLAKE2b`, not encrypted.
+    AuthenticatedBlake2,
+    /// Encrypted, key in the repository.
+    Repokey,
+    /// Encrypted, key in the repository, `BLAKE2b`.
+    RepokeyBlake2,
+    /// Encrypted, key in a file elsewhere.
+    Keyfile,
+    /// Encrypted, key in a file elsewhere, `BLAKE2b`.
+    KeyfileBlake2,
+}
+
+/// An older way to the same key as repokey; Borg treats its chunks alike.
+const LEGACY_PASSPHRASE: u8 = 0x01;
+
+impl Encryption {
+    /// By the first byte of any object.
+    fn from_type(byte: u8) -> Option<Self> {
+        Some(match byte {
+            0x00 => Self::Keyfile,
+            LEGACY_PASSPHRASE | 0x03 => Self::Repokey,
+            0x02 => Self::None,
+            0x04 => Self::KeyfileBlake2,
+            0x05 => Self::RepokeyBlake2,
+            0x06 => Self::AuthenticatedBlake2,
+            0x07 => Self::Authenticated,
+            _ => return None,
+        })
+    }
+
+    /// What `borg init --encryption` calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Authenticated => "authenticated",
+            Self::AuthenticatedBlake2 => "authenticated-blake2",
+            Self::Repokey => "repokey",
+            Self::RepokeyBlake2 => "repokey-blake2",
+            Self::Keyfile => "keyfile",
+            Self::KeyfileBlake2 => "keyfile-blake2",
+        }
+    }
+
+    /// True if the content is unreadable without the key.
+    pub fn is_encrypted(self) -> bool {
+        !matches!(self, Self::None | Self::Authenticated | Self::AuthenticatedBlake2)
+    }
+
+    fn is_blake2(self) -> bool {
+        matches!(self, Self::AuthenticatedBlake2 | Self::RepokeyBlake2 | Self::KeyfileBlake2)
+    }
+
+    fn is_keyfile(self) -> bool {
+        matches!(self, Self::Keyfile | Self::KeyfileBlake2)
+    }
+}
+
+impl fmt::Display for Encryption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A repository's key, ready for use.
+pub(crate) struct Key {
+    encryption: Encryption,
+    secrets: Secrets,
+    mac: Hash,
+    id: Hash,
+}
+
+/// The unlocked content of a key blob. All empty for an unprotected repository.
+#[derive(Default)]
+pub(crate) struct Secrets {
+    pub enc: Zeroizing<Vec<u8>>,
+    pub mac: Zeroizing<Vec<u8>>,
+    pub id: Zeroizing<Vec<u8>>,
+    /// Whether a manifest without an authentication code is refused.
+    pub tam_required: bool,
+}
+
+impl Key {
+    /// The key that belongs to the repository, whose kind is recognised by its (sealed) manifest.
+    pub fn load(
+        manifest: &[u8],
+        source: &KeySource<'_>,
+        passphrase: &dyn Fn() -> Result<Option<SecretString>, PassphraseError>,
+    ) -> Result<Self, Error> {
+        let encryption =
+            manifest.first().copied().and_then(Encryption::from_type).ok_or_else(|| Error::Unsupported {
+                what: "its objects are sealed in an unknown way".into(),
+            })?;
+        if encryption == Encryption::None {
+            return Ok(Self { encryption, secrets: Secrets::default(), mac: Hash::Plain, id: Hash::Plain });
+        }
+        let blob = find(encryption.is_keyfile(), source)?;
+        let secrets = blob::unlock(&blob, source.repository_id, passphrase)?;
+        let (mac, id) = if encryption.is_blake2() {
+            (Hash::blake2(&secrets.mac), Hash::blake2(&secrets.id))
+        } else {
+            (Hash::hmac(&secrets.mac), Hash::hmac(&secrets.id))
+        };
+        Ok(Self { encryption, secrets, mac, id })
+    }
+
+    pub fn encryption(&self) -> Encryption {
+        self.encryption
+    }
+
+    pub fn tam_required(&self) -> bool {
+        self.secrets.tam_required
+    }
+
+    /// Whether `data` is the object called `id`.
+    pub fn check_id(&self, id: &Id, data: &[u8]) -> Result<(), Error> {
+        // Ids are no secret: they stand in the segments in clear.
+        if self.id.of(&[data]) == id.0 { Ok(()) } else { Err(Error::integrity(*id, "its id does not match")) }
+    }
+
+    /// Verifies the envelope and decrypts in place; what remains is compressed, and still to be checked against `id`.
+    pub fn open<'b>(&self, id: &Id, sealed: &'b mut [u8]) -> Result<&'b mut [u8], Error> {
+        let (kind, sealed) = sealed.split_first_mut().ok_or_else(|| Error::integrity(*id, "it is empty"))?;
+        let expected = Encryption::from_type(*kind);
+        let legacy_matters = *kind != LEGACY_PASSPHRASE || self.encryption == Encryption::Repokey;
+        if expected != Some(self.encryption) || !legacy_matters {
+            return Err(Error::integrity(*id, "it is sealed in another way than the repository"));
+        }
+        if !self.encryption.is_encrypted() {
+            return Ok(sealed);
+        }
+        let (mac, sealed) = sealed
+            .split_first_chunk_mut::<32>()
+            .filter(|(_, rest)| rest.len() >= cipher::IV)
+            .ok_or_else(|| Error::integrity(*id, "its envelope is cut off"))?;
+        if !cipher::same(&self.mac.of(&[sealed]), mac) {
+            return Err(Error::integrity(*id, "its authentication code is wrong"));
+        }
+        Ok(cipher::decrypt(&self.secrets.enc, sealed))
+    }
+
+    /// The key material that authenticates metadata, in the order Borg joins it.
+    fn metadata_secret(&self) -> Zeroizing<Vec<u8>> {
+        let Secrets { enc, mac, id, .. } = &self.secrets;
+        Zeroizing::new([id.as_slice(), enc, mac].concat())
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Key").field("encryption", &self.encryption).finish_non_exhaustive()
+    }
+}

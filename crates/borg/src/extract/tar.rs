@@ -1,0 +1,279 @@
+//! Extraction as a tar stream, for places reached through a pipe.
+//!
+//! The format is pax: an extended header carries what ustar's fields cannot, which are long or unusual names, times in nanoseconds,
+//! extended attributes (`SCHILY.xattr.*`) and ACLs (`SCHILY.acl.*`). GNU tar restores all of it with
+//! `tar --xattrs --xattrs-include='*' --acls -xp`.
+
+use std::io::{self, Read, Write};
+
+use reprise_model::Observer;
+use tar::{Builder, EntryType, Header};
+
+use super::directory::{known_problems, size_of};
+use super::owners::Directory;
+use super::select::{Action, Content, Selector, Target};
+use super::{Extraction, Options, Problem, ProblemKind, Report, acl};
+use crate::Error;
+use crate::archive::Archive;
+use crate::item::{Chunk, Item, Kind};
+use crate::repository::Chunks;
+
+/// Content read ahead of the header of a file, so that damage in it costs the file and not the stream.
+const READ_AHEAD: u64 = 64 << 20;
+
+/// Writes a tar stream. See [`Archive::export_tar`].
+pub(crate) fn to_tar(
+    archive: &Archive<'_>,
+    extraction: &Extraction,
+    writer: impl Write,
+    observer: &dyn Observer,
+) -> Result<Report, Error> {
+    let mut selector = Selector::new(extraction)?;
+    let mut export = Export {
+        builder: Builder::new(writer),
+        chunks: archive.repository.chunks(),
+        options: &extraction.options,
+        owners: Directory::new(extraction.options.owners),
+        observer,
+        report: Report::default(),
+        ahead: Vec::new(),
+    };
+    for item in archive.items() {
+        if observer.cancelled() {
+            return Err(Error::Cancelled);
+        }
+        let mut item = item?;
+        let targets = selector.targets(&item);
+        if targets.is_empty() {
+            continue;
+        }
+        observer.item(&item.path);
+        let own = Content {
+            chunks: item.chunks.take().unwrap_or_default(),
+            healthy: std::mem::take(&mut item.chunks_healthy),
+        };
+        for target in targets {
+            match target {
+                Ok(Target { destination, action: Action::Link(to) }) => {
+                    export.link(&item, &destination, &to)?;
+                }
+                Ok(Target { destination, action: Action::CreateWith(content) }) => {
+                    export.file(&item, &destination, &content)?;
+                }
+                Ok(Target { destination, action: Action::Create }) if item.kind() == Kind::File => {
+                    export.file(&item, &destination, &own)?;
+                }
+                Ok(Target { destination, action: Action::Create }) => export.other(&item, &destination)?,
+                Err((destination, kind)) => {
+                    export.report.add(Problem::new(&item.path, destination.as_deref(), kind));
+                }
+            }
+        }
+    }
+    export.builder.into_inner().and_then(|mut writer| writer.flush()).map_err(Error::Stream)?;
+    Ok(export.report)
+}
+
+struct Export<'a, W: Write> {
+    builder: Builder<W>,
+    chunks: Chunks<'a>,
+    options: &'a Options,
+    owners: Directory,
+    observer: &'a dyn Observer,
+    report: Report,
+    /// Content of the file in hand, as far as it was read before its header was written.
+    ahead: Vec<u8>,
+}
+
+impl<W: Write> Export<'_, W> {
+    fn link(&mut self, item: &Item, destination: &[u8], to: &[u8]) -> Result<(), Error> {
+        self.entry(item, destination, EntryType::Link, Some(to), 0)?;
+        self.pad(0)
+    }
+
+    fn other(&mut self, item: &Item, destination: &[u8]) -> Result<(), Error> {
+        let kind = match item.kind() {
+            Kind::Directory => EntryType::Directory,
+            Kind::Symlink => EntryType::Symlink,
+            Kind::Fifo => EntryType::Fifo,
+            Kind::CharDevice | Kind::BlockDevice if !self.options.devices => {
+                self.report.add(Problem::new(&item.path, Some(destination), ProblemKind::Device));
+                return Ok(());
+            }
+            Kind::CharDevice => EntryType::Char,
+            Kind::BlockDevice => EntryType::Block,
+            Kind::File | Kind::Other => {
+                let kind = ProblemKind::Refused { reason: "it is of an unknown type" };
+                self.report.add(Problem::new(&item.path, Some(destination), kind));
+                return Ok(());
+            }
+        };
+        self.entry(item, destination, kind, item.symlink_target(), 0)?;
+        self.pad(0)
+    }
+
+    fn file(&mut self, item: &Item, destination: &[u8], content: &Content) -> Result<(), Error> {
+        let mut problems = known_problems(item, content);
+        let mut rest = content.chunks.as_slice();
+        self.ahead.clear();
+        while let [chunk, after @ ..] = rest
+            && self.ahead.len() as u64 + u64::from(chunk.size) <= READ_AHEAD
+        {
+            if let Err(kind) = self.read_ahead(chunk) {
+                problems.push(kind);
+            }
+            rest = after;
+        }
+        let damaged = !problems.is_empty();
+        for kind in problems {
+            self.report.add(Problem::new(&item.path, Some(destination), kind));
+        }
+        if damaged && !self.options.keep_damaged {
+            return Ok(());
+        }
+        let size = size_of(&content.chunks);
+        self.entry(item, destination, EntryType::Regular, None, size)?;
+        self.builder.get_mut().write_all(&self.ahead).map_err(Error::Stream)?;
+        self.wrote(self.ahead.len() as u64);
+        for chunk in rest {
+            if self.observer.cancelled() {
+                return Err(Error::Cancelled);
+            }
+            let data = self.chunks.read(&chunk.id, Some(chunk)).map_err(|source| Error::StreamDamaged {
+                path: item.path.clone(),
+                source: Box::new(source),
+            })?;
+            self.builder.get_mut().write_all(data).map_err(Error::Stream)?;
+            self.wrote(u64::from(chunk.size));
+        }
+        self.pad(size)
+    }
+
+    /// Reads a chunk, or as many zeros in its place.
+    fn read_ahead(&mut self, chunk: &Chunk) -> Result<(), ProblemKind> {
+        match self.chunks.read(&chunk.id, Some(chunk)) {
+            Ok(data) => {
+                self.ahead.extend_from_slice(data);
+                Ok(())
+            }
+            Err(cause) => {
+                let start = self.ahead.len() as u64;
+                let range = start..start + u64::from(chunk.size);
+                self.ahead.resize(range.end as usize, 0);
+                Err(ProblemKind::Content { range, cause: std::sync::Arc::new(cause) })
+            }
+        }
+    }
+
+    fn wrote(&mut self, bytes: u64) {
+        self.report.bytes += bytes;
+        self.observer.advance(bytes, 0);
+    }
+
+    /// Fills the last block of an entry of this size, which is complete then.
+    fn pad(&mut self, size: u64) -> Result<(), Error> {
+        let missing = size.next_multiple_of(512) - size;
+        io::copy(&mut io::repeat(0).take(missing), self.builder.get_mut()).map_err(Error::Stream)?;
+        self.report.items += 1;
+        self.observer.advance(0, 1);
+        Ok(())
+    }
+
+    /// Writes the headers of an entry.
+    fn entry(
+        &mut self,
+        item: &Item,
+        destination: &[u8],
+        kind: EntryType,
+        link: Option<&[u8]>,
+        size: u64,
+    ) -> Result<(), Error> {
+        let mut name = destination.to_vec();
+        if name.is_empty() {
+            name.push(b'.');
+        }
+        if kind == EntryType::Directory {
+            name.push(b'/');
+        }
+        let mut header = Header::new_ustar();
+        let mut extended: Vec<(String, Vec<u8>)> = Vec::new();
+        let fields = header.as_old_mut();
+        if !fits(&mut fields.name, &name) {
+            extended.push(("path".into(), name));
+        }
+        if let Some(link) = link
+            && !fits(&mut fields.linkname, link)
+        {
+            extended.push(("linkpath".into(), link.to_vec()));
+        }
+        let (uid, gid) = self.owners.of(item);
+        header.set_uid(uid.unwrap_or(0).into());
+        header.set_gid(gid.unwrap_or(0).into());
+        header.set_mode(item.permissions());
+        header.set_size(size);
+        header.set_entry_type(kind);
+        header.set_mtime(0);
+        if let Some(mtime) = item.mtime {
+            header.set_mtime((mtime / 1_000_000_000).clamp(0, 0o77_777_777_777) as u64);
+            extended.push(("mtime".into(), decimal(mtime)));
+        }
+        if let Some(atime) = item.atime {
+            extended.push(("atime".into(), decimal(atime)));
+        }
+        if matches!(kind, EntryType::Char | EntryType::Block) {
+            let set = header
+                .set_device_major(rustix::fs::major(item.rdev))
+                .and_then(|()| header.set_device_minor(rustix::fs::minor(item.rdev)));
+            set.map_err(Error::Stream)?;
+        }
+        if kind != EntryType::Link {
+            self.attributes(item, &mut extended);
+        }
+        header.set_cksum();
+        let extended = extended.iter().map(|(key, value)| (key.as_str(), value.as_slice()));
+        self.builder.append_pax_extensions(extended).map_err(Error::Stream)?;
+        self.builder.get_mut().write_all(header.as_bytes()).map_err(Error::Stream)
+    }
+
+    fn attributes(&mut self, item: &Item, extended: &mut Vec<(String, Vec<u8>)>) {
+        let acls = [("access", &item.acl_access), ("default", &item.acl_default)];
+        for (which, text) in acls {
+            let text = text.as_deref().and_then(|text| acl::numeric_text(text, &self.owners));
+            if let Some(text) = text.filter(|text| !text.is_empty()) {
+                extended.push((format!("SCHILY.acl.{which}"), text.into_bytes()));
+            }
+        }
+        for (name, value) in &item.xattrs {
+            // The key ends at the first "=", and the crate takes text only; no name in use is affected.
+            match std::str::from_utf8(name) {
+                Ok(name) if !name.contains('=') => {
+                    extended.push((format!("SCHILY.xattr.{name}"), value.clone()));
+                }
+                _ => {
+                    let attribute = super::Attribute::Xattr(name.clone());
+                    let cause = io::Error::from(io::ErrorKind::InvalidInput).into();
+                    self.report.add(Problem::new(
+                        &item.path,
+                        None,
+                        ProblemKind::Attribute { attribute, cause },
+                    ));
+                }
+            }
+        }
+    }
+}
+
+/// Puts a name into a field of the header. Cut off, and false, if it is too long or not plain text.
+fn fits(field: &mut [u8; 100], name: &[u8]) -> bool {
+    let len = name.len().min(field.len());
+    field[..len].copy_from_slice(&name[..len]);
+    name.len() < field.len()
+}
+
+/// Seconds with nine decimals.
+fn decimal(nanoseconds: i128) -> Vec<u8> {
+    const SECOND: u128 = 1_000_000_000;
+    let sign = if nanoseconds < 0 { "-" } else { "" };
+    let size = nanoseconds.unsigned_abs();
+    format!("{sign}{}.{:09}", size / SECOND, size % SECOND).into_bytes()
+}

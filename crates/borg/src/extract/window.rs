@@ -1,0 +1,102 @@
+//! What is to be read next, gathered until it is worth sorting.
+//!
+//! Within a window each chunk is decoded once, however many files want it, and chunks are read in the order in which they
+//! lie on disk. A window is bounded, so files are finished, and memory stays small, however large the archive.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crossbeam_channel::Sender;
+
+use super::file::Incoming;
+use super::pool::{Places, Task};
+use crate::Id;
+use crate::item::Chunk;
+use crate::store::Store;
+
+/// Bytes of content in a window.
+const BYTES: u64 = 64 << 20;
+/// Chunks in a window, which matters where they are tiny.
+const CHUNKS: usize = 4096;
+/// Files in a window that consist of several chunks: as many can be open at a time.
+const OPEN_FILES: usize = 192;
+/// What a worker takes at a time.
+const BATCH_BYTES: u64 = 4 << 20;
+const BATCH_TASKS: usize = 32;
+
+/// Gathers work and hands it out sorted.
+pub(super) struct Window<'a> {
+    store: &'a Store,
+    tasks: &'a Sender<Vec<Task>>,
+    chunks: HashMap<Id, (Chunk, Places)>,
+    empty: Vec<Task>,
+    bytes: u64,
+    open_files: usize,
+}
+
+impl<'a> Window<'a> {
+    pub fn new(store: &'a Store, tasks: &'a Sender<Vec<Task>>) -> Self {
+        Self { store, tasks, chunks: HashMap::new(), empty: Vec::new(), bytes: 0, open_files: 0 }
+    }
+
+    /// Adds a file made of these chunks.
+    pub fn add(&mut self, file: &Arc<Incoming>, chunks: &[Chunk]) {
+        if chunks.is_empty() {
+            self.empty.push(Task::Empty(Arc::clone(file)));
+            if self.empty.len() >= BATCH_TASKS {
+                let batch = std::mem::take(&mut self.empty);
+                self.send(batch);
+            }
+            return;
+        }
+        if chunks.len() > 1 {
+            self.open_files += 1;
+        }
+        let mut offset = 0;
+        for chunk in chunks {
+            let place = (Arc::clone(file), offset);
+            let (known, places) = self.chunks.entry(chunk.id).or_insert_with(|| (*chunk, Vec::new()));
+            if known.size == chunk.size {
+                places.push(place);
+            } else {
+                // One of the two sizes is a lie; each is found out on its own.
+                self.send(vec![Task::Chunk(*chunk, vec![place])]);
+            }
+            offset += u64::from(chunk.size);
+            self.bytes += u64::from(chunk.size);
+            if self.bytes >= BYTES || self.chunks.len() >= CHUNKS {
+                self.flush();
+            }
+        }
+        if self.open_files >= OPEN_FILES {
+            self.flush();
+        }
+    }
+
+    /// Hands out all that was gathered.
+    pub fn flush(&mut self) {
+        let store = self.store;
+        let mut chunks: Vec<_> = self.chunks.drain().map(|(id, task)| (store.place(&id), task)).collect();
+        chunks.sort_unstable_by_key(|(place, _)| *place);
+        let mut batch = std::mem::take(&mut self.empty);
+        let mut bytes = 0;
+        for (_, (chunk, places)) in chunks {
+            bytes += u64::from(chunk.size);
+            batch.push(Task::Chunk(chunk, places));
+            if bytes >= BATCH_BYTES || batch.len() >= BATCH_TASKS {
+                self.send(std::mem::take(&mut batch));
+                bytes = 0;
+            }
+        }
+        if !batch.is_empty() {
+            self.send(batch);
+        }
+        self.bytes = 0;
+        self.open_files = 0;
+    }
+
+    fn send(&self, batch: Vec<Task>) {
+        // Fails only once all workers are gone, which they are only when this window is no longer needed.
+        drop(self.tasks.send(batch));
+    }
+}

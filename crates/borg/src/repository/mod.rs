@@ -1,0 +1,152 @@
+//! A repository, open for reading.
+
+mod chunks;
+mod config;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use secrecy::SecretString;
+
+use crate::archive::Archive;
+use crate::crypto::{Encryption, Key, KeySource, PassphraseError};
+use crate::lock::{Lock, SharedLock};
+use crate::manifest::{ArchiveEntry, Manifest};
+use crate::store::Store;
+use crate::{Error, Id};
+
+pub(crate) use chunks::Chunks;
+use config::Config;
+
+/// How to open a repository.
+pub struct OpenOptions<'a> {
+    /// Asked for the passphrase if, and only if, the key needs one. `None` stands for an empty one.
+    pub passphrase: &'a dyn Fn() -> Result<Option<SecretString>, PassphraseError>,
+    /// Key files, or directories of them, for repositories whose key is not in themselves. Borg's own is
+    /// `~/.config/borg/keys`.
+    pub keys: &'a [PathBuf],
+    /// How to keep writers out.
+    pub lock: Lock,
+    /// What Borg on this host calls it in locks, if `BORG_HOST_ID` says so; by default what Borg finds on its own.
+    pub host_id: Option<&'a str>,
+}
+
+impl Default for OpenOptions<'_> {
+    fn default() -> Self {
+        Self { passphrase: &|| Ok(None), keys: &[], lock: Lock::default(), host_id: None }
+    }
+}
+
+impl fmt::Debug for OpenOptions<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenOptions")
+            .field("keys", &self.keys)
+            .field("lock", &self.lock)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An open repository. It stays locked (shared) until dropped, and shows the state it had when it was opened.
+#[derive(Debug)]
+pub struct Repository {
+    path: PathBuf,
+    id: Id,
+    key: Key,
+    manifest: Manifest,
+    store: Store,
+    // Declared last: fields are dropped in order, and nothing may be read once the lock is gone.
+    _lock: Option<SharedLock>,
+}
+
+impl Repository {
+    /// Opens the repository in the directory `path`.
+    ///
+    /// A key in the repository is as trustworthy as the repository: an attacker who can write to it can swap it for
+    /// an unencrypted one. Who knows what to expect compares [`Repository::id`] and [`Repository::encryption`].
+    pub fn open(path: impl AsRef<Path>, options: &OpenOptions<'_>) -> Result<Self, Error> {
+        let path = path.as_ref().to_owned();
+        // Before taking the lock, so that nothing is ever created in a directory that is no repository.
+        Config::read(&path)?;
+        let lock = match options.lock {
+            Lock::Shared { wait } => Some(SharedLock::acquire(&path, wait, options.host_id)?),
+            Lock::Bypass => None,
+        };
+        let config = Config::read(&path)?;
+        let store = Store::open(&path, config.segments_per_dir)?;
+        let mut buffer = Vec::new();
+        let sealed = match store.get(&Id::MANIFEST, None, &mut buffer) {
+            Ok(sealed) => sealed,
+            Err(Error::ChunkMissing { .. }) => {
+                return Err(Error::Manifest { reason: "it is missing".into() });
+            }
+            Err(error @ Error::Integrity { .. }) => {
+                return Err(Error::Manifest { reason: error.to_string() });
+            }
+            Err(error) => return Err(error),
+        };
+        let source =
+            KeySource { repository_id: config.id, in_config: config.key.as_deref(), paths: options.keys };
+        let key = Key::load(sealed, &source, options.passphrase)?;
+        let manifest = chunks::open_manifest(&key, sealed)?;
+        Ok(Self { path, id: config.id, key, manifest, store, _lock: lock })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What it is known by, wherever it is moved to.
+    pub fn id(&self) -> Id {
+        self.id
+    }
+
+    /// How its content is protected.
+    pub fn encryption(&self) -> Encryption {
+        self.key.encryption()
+    }
+
+    /// When it was last written to, in UTC, as recorded. Never goes back, unless an attacker put an old state in place.
+    pub fn last_modified(&self) -> &str {
+        &self.manifest.timestamp
+    }
+
+    /// Whether the list of archives carries a valid authentication code. Only very old repositories have none.
+    pub fn is_manifest_authenticated(&self) -> bool {
+        self.manifest.authenticated
+    }
+
+    /// All archives, oldest first, those left by interrupted backups included.
+    pub fn archives(&self) -> &[ArchiveEntry] {
+        &self.manifest.archives
+    }
+
+    /// Opens the archive called `name`.
+    pub fn archive(&self, name: &str) -> Result<Archive<'_>, Error> {
+        let entry = self.manifest.archives.iter().find(|entry| entry.name == name);
+        self.open_entry(entry.ok_or_else(|| Error::NoSuchArchive { name: name.to_owned() })?)
+    }
+
+    pub(crate) fn open_entry(&self, entry: &ArchiveEntry) -> Result<Archive<'_>, Error> {
+        Archive::open(self, &entry.name, entry.id)
+    }
+
+    pub(crate) fn key(&self) -> &Key {
+        &self.key
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// A reader of chunks, to be kept for as many as possible.
+    pub(crate) fn chunks(&self) -> Chunks<'_> {
+        Chunks::new(self)
+    }
+
+    /// Bytes an object takes, as Borg counts them: without the header of its segment entry.
+    pub(crate) fn stored_size(&self, id: &Id) -> Result<u64, Error> {
+        let mut buffer = Vec::new();
+        Ok(self.store.get(id, None, &mut buffer)?.len() as u64)
+    }
+}
