@@ -150,7 +150,7 @@ watch_web() {
     kill_watcher
     (
         trap 'exit 0' TERM
-        while :; do
+        while kill -0 $$ 2>/dev/null; do # a killed demo leaves nothing running
             if page index.html >/dev/null; then printf '%s up\n' "$EPOCHREALTIME"; else printf '%s down\n' "$EPOCHREALTIME"; fi
             sleep 0.02
         done
