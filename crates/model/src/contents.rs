@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Finding;
+
 /// What kind of thing an [`Item`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -88,9 +90,12 @@ pub struct Item {
     /// For a project: its compose file's name within `path`. For a volume: nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compose_file: Option<String>,
-    /// For a volume: the project it belongs to, where that is known.
+    /// For a volume: the Compose project it belongs to, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
+    /// For a volume of a project: what the compose file calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume_key: Option<String>,
 }
 
 impl Item {
@@ -123,6 +128,9 @@ pub struct Contents {
     pub bytes: u64,
     /// Entries of the whole archive.
     pub entries: u64,
+    /// What the analysis could not make sense of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
 }
 
 impl Contents {

@@ -157,6 +157,7 @@ mod tests {
             entries: 1,
             compose_file: None,
             project: None,
+            volume_key: None,
         }
     }
 
@@ -172,6 +173,7 @@ mod tests {
             ],
             bytes: 4,
             entries: 4,
+            findings: vec![],
         }
     }
 

@@ -25,9 +25,11 @@ mod volumes;
 mod yaml;
 
 #[cfg(test)]
+use reprise_model::Adaptation;
+#[cfg(test)]
 mod tests;
 
-pub use adapt::{AdaptNote, Adaptation, Adapted, Change, OutputFile, Relocation, adapt, original_file_name};
+pub use adapt::{AdaptNote, Adapted, Change, OutputFile, Relocation, adapt, original_file_name};
 pub use diff::unified_diff;
 pub use dotenv::Variables;
 pub use error::ComposeError;

@@ -17,6 +17,7 @@ mod verify;
 use std::collections::BTreeMap;
 
 use indexmap::IndexSet;
+use reprise_model::Adaptation;
 use serde::{Deserialize, Serialize};
 
 pub use notes::AdaptNote;
@@ -28,19 +29,6 @@ use super::name::{project_name, project_name_origin};
 use super::paths::clean;
 use super::read::read_tree;
 use super::yaml::Tree;
-
-/// How the compose files of a restored project are treated.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Adaptation {
-    /// As they were.
-    #[default]
-    None,
-    /// Rewritten, so that `docker compose up` works directly.
-    AutoModify,
-    /// Rewritten, with the original kept beside it as `….original`.
-    GenerateNew,
-}
 
 /// Where a project was, and where it and its data are now. All paths are absolute paths on the host.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

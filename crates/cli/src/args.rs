@@ -1,0 +1,276 @@
+//! The command line, as clap sees it.
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use reprise_model::{Adaptation, ItemRef, RestoreType};
+
+use crate::repository::Location;
+
+/// Brings Docker environments back from the Borg backups you already have.
+#[derive(Debug, Parser)]
+#[command(name = "reprise", version, max_term_width = 110, after_help = EXAMPLES)]
+pub struct Cli {
+    /// Where operations are recorded [default: /var/lib/reprise for root, else `$XDG_STATE_HOME/reprise`]
+    #[arg(long, global = true, value_name = "DIR", env = "REPRISE_STATE_DIR", hide_env_values = true)]
+    pub state_dir: Option<PathBuf>,
+
+    /// Language of messages [default: the locale's]
+    #[arg(long, global = true, value_name = "LANG")]
+    pub lang: Option<LangArg>,
+
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  reprise archives /backup/borg                          which archives there are
+  reprise contents /backup/borg::latest                  what is in the newest one
+  reprise docker restore /backup/borg::latest            restore step by step, with questions
+  reprise docker restore /backup/borg::latest --in-place --dry-run
+  reprise operations                                     what was done, and what can be undone
+  reprise operations rollback latest                     put back what was there before
+
+The passphrase is taken from BORG_PASSPHRASE, BORG_PASSCOMMAND or BORG_PASSPHRASE_FD, else asked for.
+
+Exit codes: 0 done, 1 done with warnings, 2 error (nothing changed), 3 failed and rolled back,
+4 failed and the rollback is incomplete, 130 cancelled (and rolled back).";
+
+/// What `reprise` does.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List the archives of a repository, oldest first
+    Archives(ArchivesArgs),
+    /// Show what an archive holds: volumes, Compose projects, configs
+    Contents(ContentsArgs),
+    /// Restore Docker environments
+    #[command(subcommand)]
+    Docker(DockerCommand),
+    /// List, resume and roll back restores
+    Operations(OperationsArgs),
+    /// Print a completion script for your shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Arguments of `reprise archives`.
+#[derive(Debug, Args)]
+pub struct ArchivesArgs {
+    /// The repository's directory [default: `$BORG_REPO`]
+    #[arg(value_name = "REPO")]
+    pub repository: Option<PathBuf>,
+    /// Also show what deleting each archive alone would free (reads all metadata)
+    #[arg(long)]
+    pub deduplicated: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `reprise contents`.
+#[derive(Debug, Args)]
+pub struct ContentsArgs {
+    /// The archive; `latest` names the newest
+    #[arg(value_name = "REPO::ARCHIVE")]
+    pub location: Location,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What can be done with Docker.
+#[derive(Debug, Subcommand)]
+pub enum DockerCommand {
+    /// Restore volumes, Compose projects and configs from an archive
+    #[command(after_help = RESTORE_HELP)]
+    Restore(RestoreArgs),
+}
+
+const RESTORE_HELP: &str = "\
+In place, everything is extracted beside its target while services run; then containers stop, the trees
+change places, and containers start again. What was there is kept for 8 hours: `reprise operations rollback ID`
+puts it back. A failure or Ctrl+C undoes everything.
+
+Examples:
+  reprise docker restore /backup/borg::latest --in-place --dry-run      show the plan, change nothing
+  reprise docker restore /backup/borg::latest --in-place                restore, after you agreed
+  reprise docker restore /backup/borg::latest --express                 all of it in place, one question
+  reprise docker restore /backup/borg::latest --to /opt/restored --adapt auto-modify
+  reprise docker restore /backup/borg::latest --in-place --item volume:shop_db
+  reprise docker restore /backup/borg::latest --in-place --script complete > restore.sh";
+
+/// Arguments of `reprise docker restore`.
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("destination").args(["in_place", "to", "express"]))]
+pub struct RestoreArgs {
+    /// The archive; `latest` names the newest
+    #[arg(value_name = "REPO::ARCHIVE")]
+    pub location: Location,
+    /// Which items to restore [default: full, or custom with --item]
+    #[arg(long = "type", value_name = "TYPE", value_enum)]
+    pub restore_type: Option<TypeArg>,
+    /// Restore this item (may be repeated): volume:NAME, project:NAME or config:NAME
+    #[arg(long = "item", value_name = "KIND:NAME")]
+    pub items: Vec<ItemRef>,
+    /// Restore to where everything came from
+    #[arg(long)]
+    pub in_place: bool,
+    /// Restore below this directory
+    #[arg(long, value_name = "DIR")]
+    pub to: Option<PathBuf>,
+    /// How compose files are changed below --to
+    #[arg(long, value_enum, value_name = "HOW", default_value_t = AdaptArg::None, conflicts_with_all = ["in_place", "express"])]
+    pub adapt: AdaptArg,
+    /// Leave the stopped containers stopped
+    #[arg(long)]
+    pub no_restart: bool,
+    /// Show the plan and rehearse it; change nothing
+    #[arg(long, conflicts_with = "script")]
+    pub dry_run: bool,
+    /// Print the plan as a bash script instead of running it
+    #[arg(long, value_enum, value_name = "DETAIL")]
+    pub script: Option<ScriptArg>,
+    /// For an emergency: everything, in place, one question
+    #[arg(long, conflicts_with_all = ["restore_type", "items"])]
+    pub express: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub yes: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `--type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TypeArg {
+    /// Everything
+    Full,
+    /// Volumes alone
+    Volumes,
+    /// Compose projects alone
+    Compose,
+    /// The items named with --item
+    Custom,
+}
+
+impl From<TypeArg> for RestoreType {
+    fn from(arg: TypeArg) -> Self {
+        match arg {
+            TypeArg::Full => Self::Full,
+            TypeArg::Volumes => Self::VolumesOnly,
+            TypeArg::Compose => Self::ComposeOnly,
+            TypeArg::Custom => Self::Custom,
+        }
+    }
+}
+
+/// `--adapt`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AdaptArg {
+    /// As they were
+    None,
+    /// Rewritten to the restored paths
+    AutoModify,
+    /// Rewritten, the original kept beside as .original
+    GenerateNew,
+}
+
+impl From<AdaptArg> for Adaptation {
+    fn from(arg: AdaptArg) -> Self {
+        match arg {
+            AdaptArg::None => Self::None,
+            AdaptArg::AutoModify => Self::AutoModify,
+            AdaptArg::GenerateNew => Self::GenerateNew,
+        }
+    }
+}
+
+/// `--script`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ScriptArg {
+    /// Short, a comment under each step
+    Explained,
+    /// With everything that undoes a failure
+    Complete,
+}
+
+/// `--lang`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LangArg {
+    /// English
+    En,
+    /// Français
+    Fr,
+}
+
+/// Arguments of `reprise operations`.
+#[derive(Debug, Args)]
+pub struct OperationsArgs {
+    /// What to do [default: list]
+    #[command(subcommand)]
+    pub action: Option<OperationsAction>,
+    /// Do not ask
+    #[arg(long, short, global = true)]
+    pub yes: bool,
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// What can be done with operations. An ID may be shortened to a unique beginning; `latest` is the newest.
+#[derive(Debug, Subcommand)]
+pub enum OperationsAction {
+    /// List them, newest first
+    List,
+    /// Show one with its steps
+    Show {
+        /// Which
+        id: String,
+    },
+    /// Go on with one that was cut off
+    Resume {
+        /// Which
+        id: String,
+    },
+    /// Put back what was there before it
+    Rollback {
+        /// Which
+        id: String,
+    },
+    /// Show everything recorded of one
+    Log {
+        /// Which
+        id: String,
+    },
+    /// Remove what was kept for rollbacks whose window has closed
+    Expire,
+}
+
+impl Cli {
+    /// Whether standard output is for a program.
+    pub fn wants_json(&self) -> bool {
+        match &self.command {
+            Command::Archives(args) => args.json,
+            Command::Contents(args) => args.json,
+            Command::Docker(DockerCommand::Restore(args)) => args.json,
+            Command::Operations(args) => args.json,
+            Command::Completions { .. } => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Cli::command().debug_assert();
+    }
+}

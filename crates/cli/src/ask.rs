@@ -1,0 +1,117 @@
+//! The questions of a restore that flags have not answered, one after the other (DR-3 to DR-6).
+
+use std::path::PathBuf;
+
+use inquire::{Confirm, MultiSelect, Select, Text};
+use jiff::Zoned;
+use reprise_model::{Adaptation, Choice, Contents, Destination, ItemKind, ItemRef, RestoreType, human_bytes};
+
+use crate::args::{AdaptArg, RestoreArgs};
+use crate::failure::Failure;
+use crate::ui::{Ui, printable};
+
+/// An answer with the text that stands for it.
+struct Labelled<T>(T, String);
+
+impl<T> std::fmt::Display for Labelled<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.1)
+    }
+}
+
+/// What `args` ask for, the rest asked of the person at the terminal; without one it is an error.
+pub fn choice(args: &RestoreArgs, contents: &Contents, ui: &Ui) -> Result<Choice, Failure> {
+    let restart = !args.no_restart;
+    let (restore_type, items) = match (args.restore_type, args.items.is_empty()) {
+        (Some(given), _) => (given.into(), args.items.clone()),
+        (None, false) => (RestoreType::Custom, args.items.clone()),
+        (None, true) if args.express || args.in_place || args.to.is_some() || !ui.can_ask() => {
+            (RestoreType::Full, Vec::new())
+        }
+        (None, true) => what(contents, ui)?,
+    };
+    if restore_type != RestoreType::Custom && !items.is_empty() {
+        return Err(Failure::new("--item names single items, so it goes with --type custom only"));
+    }
+    let destination = match &args.to {
+        _ if args.in_place || args.express => Destination::InPlace,
+        Some(directory) => Destination::Directory(std::path::absolute(directory)?),
+        None if ui.can_ask() => destination(ui)?,
+        None => {
+            return Err(Failure::new("it is not said where to restore to")
+                .hint("use --in-place for where everything came from, or --to DIR for another place"));
+        }
+    };
+    let asked_where = args.to.is_none() && !args.in_place && !args.express;
+    let adaptation = match (&destination, args.adapt) {
+        (Destination::Directory(_), AdaptArg::None) if asked_where => adaptation(ui)?,
+        (_, given) => given.into(),
+    };
+    Ok(Choice { restore_type, items, destination, adaptation, restart })
+}
+
+fn select<T>(question: &'static str, options: Vec<(T, &'static str)>, ui: &Ui) -> Result<T, Failure> {
+    let options = options.into_iter().map(|(value, key)| Labelled(value, ui.word(key))).collect();
+    Ok(Select::new(&ui.word(question), options).with_help_message(&ui.word("ask-help")).prompt()?.0)
+}
+
+fn what(contents: &Contents, ui: &Ui) -> Result<(RestoreType, Vec<ItemRef>), Failure> {
+    let has = |kind| contents.items.iter().any(|item| item.kind == kind);
+    let mut options = vec![(RestoreType::Full, "ask-full")];
+    if has(ItemKind::Volume) {
+        options.push((RestoreType::VolumesOnly, "ask-volumes"));
+    }
+    if has(ItemKind::Project) {
+        options.push((RestoreType::ComposeOnly, "ask-compose"));
+    }
+    options.push((RestoreType::Custom, "ask-custom"));
+    let restore_type = select("ask-what", options, ui)?;
+    if restore_type != RestoreType::Custom {
+        return Ok((restore_type, Vec::new()));
+    }
+    let items = contents.items.iter().map(|item| {
+        let reference = item.reference();
+        let text = format!("{reference}  {}  /{}", human_bytes(item.bytes), item.path);
+        Labelled(reference, printable(&text))
+    });
+    let chosen = MultiSelect::new(&ui.word("ask-items"), items.collect())
+        .with_validator(inquire::min_length!(1))
+        .with_help_message(&ui.word("ask-items-help"))
+        .prompt()?;
+    Ok((restore_type, chosen.into_iter().map(|option| option.0).collect()))
+}
+
+fn destination(ui: &Ui) -> Result<Destination, Failure> {
+    let in_place = select("ask-where", vec![(false, "ask-elsewhere"), (true, "ask-in-place")], ui)?;
+    if in_place {
+        return Ok(Destination::InPlace);
+    }
+    let default = Zoned::now().strftime("/opt/restore_%Y-%m-%d_%H-%M").to_string();
+    let directory = Text::new(&ui.word("ask-directory")).with_default(&default).prompt()?;
+    Ok(Destination::Directory(std::path::absolute(PathBuf::from(directory))?))
+}
+
+fn adaptation(ui: &Ui) -> Result<Adaptation, Failure> {
+    let options = vec![
+        (Adaptation::AutoModify, "ask-adapt-auto"),
+        (Adaptation::GenerateNew, "ask-adapt-new"),
+        (Adaptation::None, "ask-adapt-none"),
+    ];
+    select("ask-adapt", options, ui)
+}
+
+/// Asks whether to go on. What changes things in place is agreed to by typing a word.
+pub fn agreement(in_place: bool, ui: &Ui) -> Result<(), Failure> {
+    if !ui.can_ask() {
+        return Err(Failure::new("this changes the host, and nobody can be asked")
+            .hint("add --yes to go on without a question, or --dry-run to only look"));
+    }
+    let agreed = if in_place {
+        let word = ui.word("ask-word");
+        let question = reprise_model::Message::new("ask-type-word").text("word", &word);
+        Text::new(&ui.text(&question)).prompt()?.trim() == word
+    } else {
+        Confirm::new(&ui.word("ask-go-on")).with_default(false).prompt()?
+    };
+    if agreed { Ok(()) } else { Err(Failure::cancelled()) }
+}

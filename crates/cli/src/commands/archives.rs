@@ -1,0 +1,114 @@
+//! `reprise archives`.
+
+use reprise_borg::Repository;
+use reprise_model::{Unobserved, human_bytes};
+use serde::Serialize;
+
+use crate::args::ArchivesArgs;
+use crate::env::Env;
+use crate::failure::{Exit, Failure};
+use crate::repository;
+use crate::ui::{Ui, printable};
+use crate::view::{align_right, table};
+
+/// An archive in the list. Documented in `docs/json.md`.
+#[derive(Debug, Serialize)]
+struct Listed {
+    name: String,
+    id: String,
+    /// When the backup began, in UTC.
+    time: String,
+    hostname: Option<String>,
+    files: Option<u64>,
+    original_bytes: Option<u64>,
+    compressed_bytes: Option<u64>,
+    deduplicated_bytes: Option<u64>,
+    /// `ok`, `checkpoint` or `damaged`.
+    status: &'static str,
+    error: Option<String>,
+}
+
+/// Lists the archives of a repository.
+pub fn run(args: &ArchivesArgs, env: &Env, ui: &Ui) -> Result<Exit, Failure> {
+    let path = repository::path(args.repository.as_deref(), env)?;
+    let repository = repository::open(&path, env)?;
+    let archives = list(&repository, args.deduplicated);
+    if ui.json {
+        ui.print_json(&archives);
+    } else if archives.is_empty() {
+        ui.line(ui.word("archives-none"));
+    } else {
+        show(&archives, args.deduplicated, ui);
+    }
+    let damaged = archives.iter().any(|archive| archive.error.is_some());
+    Ok(if damaged { Exit::Warnings } else { Exit::Done })
+}
+
+fn list(repository: &Repository, deduplicated: bool) -> Vec<Listed> {
+    let listed = repository.archives().iter().map(|entry| {
+        let status = if entry.checkpoint { "checkpoint" } else { "ok" };
+        let mut listed = Listed {
+            name: entry.name.clone(),
+            id: entry.id.to_string(),
+            time: utc(&entry.time),
+            hostname: None,
+            files: None,
+            original_bytes: None,
+            compressed_bytes: None,
+            deduplicated_bytes: None,
+            status,
+            error: None,
+        };
+        match repository.archive(&entry.name) {
+            Ok(archive) => {
+                let info = archive.info();
+                listed.hostname = Some(info.hostname.clone());
+                listed.files = info.stats.map(|stats| stats.nfiles);
+                listed.original_bytes = info.stats.map(|stats| stats.original);
+                listed.compressed_bytes = info.stats.map(|stats| stats.compressed);
+                if deduplicated {
+                    listed.deduplicated_bytes = archive.deduplicated_size(&Unobserved).ok();
+                }
+            }
+            // One damaged archive must not hide the others.
+            Err(error) => {
+                listed.status = "damaged";
+                listed.error = Some(error.to_string());
+            }
+        }
+        listed
+    });
+    listed.collect()
+}
+
+/// Borg records UTC without saying so.
+pub fn utc(time: &str) -> String {
+    let seconds = time.split_once('.').map_or(time, |(seconds, _)| seconds);
+    format!("{seconds}Z")
+}
+
+fn show(archives: &[Listed], deduplicated: bool, ui: &Ui) {
+    let mut keys = vec!["word-name", "word-time", "word-files", "word-size", "word-compressed"];
+    if deduplicated {
+        keys.push("word-deduplicated");
+    }
+    keys.push("word-status");
+    let mut rows = table(&keys.iter().map(|key| ui.word(key)).collect::<Vec<_>>());
+    let bytes = |bytes: Option<u64>| bytes.map_or_else(String::new, human_bytes);
+    for archive in archives {
+        let mut row = vec![
+            printable(&archive.name),
+            archive.time.clone(),
+            archive.files.map_or_else(String::new, |files| files.to_string()),
+            bytes(archive.original_bytes),
+            bytes(archive.compressed_bytes),
+        ];
+        if deduplicated {
+            row.push(bytes(archive.deduplicated_bytes));
+        }
+        row.push(archive.error.as_deref().map_or(archive.status.to_owned(), printable));
+        rows.add_row(row);
+    }
+    align_right(&mut rows, &[2, 3, 4]);
+    ui.line(rows.to_string());
+}

@@ -1,0 +1,26 @@
+//! `reprise contents`.
+
+use reprise_recipes::borg::BorgArchive;
+use reprise_recipes::docker::analyse;
+
+use crate::args::ContentsArgs;
+use crate::env::Env;
+use crate::failure::{Exit, Failure};
+use crate::signals::Cancel;
+use crate::ui::Ui;
+use crate::{repository, view};
+
+/// Shows what an archive holds.
+pub fn run(args: &ContentsArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Exit, Failure> {
+    let path = repository::path(args.location.repository.as_deref(), env)?;
+    let repository = repository::open(&path, env)?;
+    let name = args.location.archive.as_deref().unwrap_or("latest");
+    let name = repository::entry(&repository, name)?.name.clone();
+    let contents = analyse(&name, &BorgArchive::of(repository, &name), cancel)?;
+    if ui.json {
+        ui.print_json(&contents);
+    } else {
+        view::contents::show(&contents, ui);
+    }
+    Ok(if contents.findings.is_empty() { Exit::Done } else { Exit::Warnings })
+}

@@ -1,0 +1,181 @@
+//! `reprise docker restore`.
+
+use jiff::Timestamp;
+use reprise_engine::{
+    Clock, Cx, Detail, Goal, Journal, Operations, Plan, SourceRef, Status, SystemClock, Unwatched, drive,
+    rehearse, script,
+};
+use reprise_host::LocalHost;
+use reprise_model::{Destination, Finding, Message, OperationId, Selection, Severity};
+use reprise_recipes::borg::BorgArchive;
+use reprise_recipes::docker::{Preview, Request, analyse, plan, preview, survey};
+use serde::Serialize;
+
+use super::archives::utc;
+use super::operations::conclude;
+use crate::args::{RestoreArgs, ScriptArg};
+use crate::env::Env;
+use crate::failure::{Exit, Failure};
+use crate::progress::Progress;
+use crate::signals::Cancel;
+use crate::ui::Ui;
+use crate::{ask, repository, view};
+
+/// What `--dry-run --json` prints. Documented in `docs/json.md`.
+#[derive(Serialize)]
+struct DryRun<'a> {
+    plan: &'a Plan,
+    previews: &'a [Preview],
+    estimated_seconds: f64,
+    estimated_downtime_seconds: f64,
+    /// Whether a run would begin.
+    ready: bool,
+    /// What a rehearsal of the steps stumbled over.
+    error: Option<String>,
+}
+
+/// Plans a restore and, unless it is only to be shown, runs it.
+pub fn run(args: &RestoreArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Exit, Failure> {
+    let operations = Operations::new(&env.state_dir);
+    let host = LocalHost::new();
+    let path = repository::path(args.location.repository.as_deref(), env)?;
+    let opened = repository::open(&path, env)?;
+    let entry = repository::entry(&opened, args.location.archive.as_deref().unwrap_or("latest"))?;
+    let source = SourceRef {
+        kind: "borg".to_owned(),
+        repository: path.display().to_string(),
+        archive: entry.name.clone(),
+        id: entry.id.to_string(),
+        time: utc(&entry.time),
+    };
+    let mut remarks: Vec<Finding> = Vec::new();
+    if entry.checkpoint {
+        remarks.push(Finding::new(Severity::Warning, Message::new("archive-checkpoint")));
+    }
+    let archive = BorgArchive::of(opened, &source.archive);
+    if archive.archive()?.info().tam == reprise_borg::Tam::Absent {
+        remarks.push(Finding::new(Severity::Info, Message::new("archive-unauthenticated")));
+    }
+    let contents = analyse(&source.archive, &archive, cancel)?;
+    let choice = ask::choice(args, &contents, ui)?;
+    let selection = Selection::new(&contents, &choice)?;
+    if choice.destination == Destination::InPlace {
+        remarks.extend(unfinished(&operations)?);
+    }
+    let facts = survey(&host, &selection, &choice, &archive)?;
+    let now = SystemClock.now();
+    let id = OperationId::new(now, rand());
+    let age_seconds =
+        source.time.parse::<Timestamp>().ok().map(|at| now.duration_since(at).as_secs().max(0) as u64);
+    let request = Request {
+        id: &id,
+        now,
+        source: &source,
+        contents: &contents,
+        choice: &choice,
+        selection: &selection,
+        age_seconds,
+        remarks: &remarks,
+    };
+    let plan = plan(&request, &facts);
+    let previews = preview(&facts, choice.adaptation);
+    let cx = Cx { host: &host, source: &archive, clock: &SystemClock, watch: &Unwatched };
+
+    if let Some(detail) = args.script {
+        return print_script(&plan, detail, ui);
+    }
+    let rehearsed = if plan.blockers().next().is_some() {
+        Ok(())
+    } else {
+        rehearse(&Journal::pretended(plan.clone(), &SystemClock), Goal::Applied, &cx)
+    };
+    if args.dry_run {
+        return dry_run(&plan, &previews, rehearsed, ui);
+    }
+    view::plan::show(&plan, &previews, ui);
+    expect_no_blockers(&plan, ui)?;
+    rehearsed?;
+    if !args.yes {
+        ask::agreement(choice.destination == Destination::InPlace, ui)?;
+    }
+    if cancel.is_asked() {
+        return Err(Failure::cancelled());
+    }
+    let _lock = operations.lock(&id)?;
+    cancel.host_changes();
+    ui.line("");
+    let progress = Progress::new(&plan, ui, cancel);
+    let mut journal = operations.create(plan, &SystemClock)?;
+    let outcome = drive(&mut journal, Goal::Applied, &Cx { watch: &progress, ..cx })?;
+    progress.end();
+    conclude(&journal, &outcome, ui)
+}
+
+/// An operation that was cut off may have left containers stopped: what the host looks like now is not
+/// what it should look like.
+fn unfinished(operations: &Operations) -> Result<Vec<Finding>, Failure> {
+    let mut findings = Vec::new();
+    for id in operations.ids()? {
+        let Ok(record) = operations.record(&id) else { continue };
+        if matches!(record.status, Status::Interrupted | Status::RollbackIncomplete) {
+            let finding =
+                Finding::new(Severity::Blocker, Message::new("operation-unfinished").text("id", &id));
+            findings.push(finding.advise(Message::new("operation-unfinished-advice").text("id", &id)));
+        }
+    }
+    Ok(findings)
+}
+
+fn rand() -> u32 {
+    // Distinctness within one second is all that is asked; the hasher's keys come from the system.
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(std::process::id()) as u32
+}
+
+fn print_script(plan: &Plan, detail: ScriptArg, ui: &Ui) -> Result<Exit, Failure> {
+    expect_no_blockers(plan, ui)?;
+    let detail = match detail {
+        ScriptArg::Explained => Detail::Explained,
+        ScriptArg::Complete => Detail::Complete,
+    };
+    let text = script(plan, detail, ui.lang);
+    if ui.json {
+        ui.print_json(&serde_json::json!({ "script": text, "plan": plan }));
+    } else {
+        anstream::print!("{text}");
+    }
+    Ok(Exit::Done)
+}
+
+fn dry_run(
+    plan: &Plan,
+    previews: &[Preview],
+    rehearsed: reprise_engine::Result<()>,
+    ui: &Ui,
+) -> Result<Exit, Failure> {
+    let ready = plan.blockers().next().is_none() && rehearsed.is_ok();
+    if ui.json {
+        ui.print_json(&DryRun {
+            plan,
+            previews,
+            estimated_seconds: plan.duration().as_secs_f64(),
+            estimated_downtime_seconds: plan.downtime().as_secs_f64(),
+            ready,
+            error: rehearsed.as_ref().err().map(ToString::to_string),
+        });
+        return Ok(if ready { Exit::Done } else { Exit::Error });
+    }
+    view::plan::show(plan, previews, ui);
+    expect_no_blockers(plan, ui)?;
+    rehearsed?;
+    ui.line(format!("\n{}", ui.word("dry-run-done")));
+    Ok(Exit::Done)
+}
+
+fn expect_no_blockers(plan: &Plan, ui: &Ui) -> Result<(), Failure> {
+    let Some(first) = plan.blockers().next() else { return Ok(()) };
+    let message = Message::new("blocked").count("count", plan.blockers().count() as u64);
+    let message = message.text("first", ui.text(&first.message));
+    let hint = first.advice.as_ref().map(|advice| ui.text(advice));
+    Err(Failure { hint, ..Failure::new(ui.text(&message)) })
+}

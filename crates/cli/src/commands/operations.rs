@@ -1,0 +1,288 @@
+//! `reprise operations`: what was done, what can go on, what can be undone.
+
+use jiff::Timestamp;
+use reprise_engine::{
+    Cause, Change, Clock, Cx, Event, Goal, Journal, Operations, Outcome, Plan, Record, Status, SystemClock,
+    Unwatched, Verdict, drive, expire, rehearse,
+};
+use reprise_host::LocalHost;
+use reprise_model::{Destination, Message, OperationId};
+use reprise_recipes::borg::BorgArchive;
+
+use crate::args::{OperationsAction, OperationsArgs};
+use crate::env::Env;
+use crate::failure::{Exit, Failure};
+use crate::progress::Progress;
+use crate::signals::Cancel;
+use crate::ui::Ui;
+use crate::view::record::moment;
+use crate::{ask, repository, view};
+
+/// Runs the action.
+pub fn run(args: &OperationsArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Exit, Failure> {
+    let operations = Operations::new(&env.state_dir);
+    let act = Act { operations: &operations, env, ui, cancel, yes: args.yes };
+    match args.action.as_ref().unwrap_or(&OperationsAction::List) {
+        OperationsAction::List => list(&operations, ui),
+        OperationsAction::Show { id } => show(&operations, &operations.find(id)?, ui),
+        OperationsAction::Log { id } => log(&operations, &operations.find(id)?, ui),
+        OperationsAction::Resume { id } => act.resume(&operations.find(id)?),
+        OperationsAction::Rollback { id } => act.rollback(&operations.find(id)?),
+        OperationsAction::Expire => act.expire(),
+    }
+}
+
+fn list(operations: &Operations, ui: &Ui) -> Result<Exit, Failure> {
+    let (mut records, mut exit) = (Vec::new(), Exit::Done);
+    for id in operations.ids()? {
+        match operations.record(&id) {
+            Ok(record) => records.push(record),
+            // One damaged journal must not hide the others.
+            Err(error) => {
+                ui.warn(&error.to_string());
+                exit = Exit::Warnings;
+            }
+        }
+    }
+    if ui.json {
+        ui.print_json(&records);
+    } else {
+        view::record::list(&records, SystemClock.now(), ui);
+    }
+    Ok(exit)
+}
+
+fn show(operations: &Operations, id: &OperationId, ui: &Ui) -> Result<Exit, Failure> {
+    let record = operations.record(id)?;
+    if ui.json {
+        ui.print_json(&record);
+    } else {
+        view::record::show(&record, SystemClock.now(), ui);
+    }
+    Ok(Exit::Done)
+}
+
+fn log(operations: &Operations, id: &OperationId, ui: &Ui) -> Result<Exit, Failure> {
+    let events = operations.events(id)?;
+    if ui.json {
+        ui.print_json(&events);
+        return Ok(Exit::Done);
+    }
+    let plan = events.iter().find_map(|recorded| match &recorded.event {
+        Event::Planned { plan } => Some(plan),
+        _ => None,
+    });
+    for recorded in &events {
+        let step = |step: usize| {
+            let described =
+                plan.and_then(|plan| plan.steps.get(step)).map(|step| ui.text(&step.change.describe()));
+            format!("[{}] {}", step + 1, described.unwrap_or_default())
+        };
+        let text = match &recorded.event {
+            Event::Planned { plan } => format!("planned {} steps", plan.steps.len()),
+            Event::Aimed { goal: Goal::Applied, .. } => "begins".to_owned(),
+            Event::Aimed { goal: Goal::Reverted, cause: Cause::Asked } => "rolls back".to_owned(),
+            Event::Aimed { goal: Goal::Reverted, cause: Cause::Cancelled } => {
+                "cancelled: rolls back".to_owned()
+            }
+            Event::Aimed { goal: Goal::Reverted, cause: Cause::Failed { error, .. } } => {
+                format!("failed: {error}; rolls back")
+            }
+            Event::Satisfied { step: index } => format!("nothing to do   {}", step(*index)),
+            Event::Started { step: index, .. } => format!("started         {}", step(*index)),
+            Event::Done { step: index } => format!("done            {}", step(*index)),
+            Event::Undone { step: index } => format!("undone          {}", step(*index)),
+            Event::Failed { step: index, error } => format!("failed          {}: {error}", step(*index)),
+            Event::UndoFailed { step: index, error } => format!("cannot be undone {}: {error}", step(*index)),
+            Event::Warned { warning } => format!("warning         {}", ui.text(warning)),
+            Event::Finished { verdict: Verdict::Completed } => "completed".to_owned(),
+            Event::Finished { verdict: Verdict::RolledBack } => "rolled back".to_owned(),
+            Event::Finished { verdict: Verdict::RollbackIncomplete } => "rollback incomplete".to_owned(),
+            Event::Expired => "what was kept is removed".to_owned(),
+        };
+        ui.line(format!("{}  {}", moment(recorded.at), crate::ui::printable(&text)));
+    }
+    Ok(Exit::Done)
+}
+
+/// What the actions that change something work with.
+struct Act<'a> {
+    operations: &'a Operations,
+    env: &'a Env,
+    ui: &'a Ui,
+    cancel: &'a Cancel,
+    yes: bool,
+}
+
+impl Act<'_> {
+    fn resume(&self, id: &OperationId) -> Result<Exit, Failure> {
+        let record = self.operations.record(id)?;
+        match record.status {
+            Status::Interrupted | Status::RollbackIncomplete => {}
+            Status::Running => return Err(reprise_engine::Error::Busy(id.to_string()).into()),
+            Status::Completed | Status::RolledBack => {
+                return Err(Failure::new(format!("operation {id} has ended; there is nothing to resume")));
+            }
+        }
+        let _lock = self.operations.lock(id)?;
+        let journal = self.operations.open(id)?;
+        let goal = journal.state().goal;
+        let question = match goal {
+            Goal::Applied => "resume-forward",
+            Goal::Reverted => "resume-backward",
+        };
+        self.ui.line(self.ui.text(&Message::new(question).text("id", id)));
+        self.agree(&record)?;
+        self.drive(journal, goal)
+    }
+
+    fn rollback(&self, id: &OperationId) -> Result<Exit, Failure> {
+        let record = self.operations.record(id)?;
+        if record.status == Status::RolledBack {
+            self.ui.line(self.ui.text(&Message::new("rollback-already").text("id", id)));
+            return self.shown(&record, Exit::Done);
+        }
+        record.expect_reversible(SystemClock.now())?;
+        let _lock = self.operations.lock(id)?;
+        let journal = self.operations.open(id)?;
+        if record.status == Status::Completed {
+            // Found out beforehand: a rollback that stops half-way would leave containers stopped.
+            let nothing = self.source(journal.plan());
+            let host = LocalHost::new();
+            let cx = Cx { host: &host, source: &nothing, clock: &SystemClock, watch: &Unwatched };
+            rehearse(&journal, Goal::Reverted, &cx)?;
+            self.ui.line(self.ui.text(&rollback_effect(&record)));
+        }
+        self.agree(&record)?;
+        self.drive(journal, Goal::Reverted)
+    }
+
+    fn expire(&self) -> Result<Exit, Failure> {
+        let now = SystemClock.now();
+        let mut removed = Vec::new();
+        for id in self.operations.ids()? {
+            let Ok(record) = self.operations.record(&id) else { continue };
+            let closed = record.rollback_until.is_some_and(|until| until < now);
+            if record.status != Status::Completed || !(closed || record.expired) {
+                continue;
+            }
+            let _lock = self.operations.lock(&id)?;
+            let mut journal = self.operations.open(&id)?;
+            let source = self.source(journal.plan());
+            let host = LocalHost::new();
+            let cx = Cx { host: &host, source: &source, clock: &SystemClock, watch: &Unwatched };
+            expire(&mut journal, &cx)?;
+            if !record.expired {
+                removed.push(record);
+            }
+        }
+        if self.ui.json {
+            self.ui.print_json(&removed);
+        } else {
+            let count = Message::new("expired-count").count("count", removed.len() as u64);
+            self.ui.line(self.ui.text(&count));
+        }
+        Ok(Exit::Done)
+    }
+
+    fn agree(&self, record: &Record) -> Result<(), Failure> {
+        if self.yes {
+            return Ok(());
+        }
+        ask::agreement(record.choice.destination == Destination::InPlace, self.ui)
+    }
+
+    /// The archive of `plan`, opened only if something is to be read from it.
+    fn source(&self, plan: &Plan) -> BorgArchive<'_> {
+        let path = std::path::PathBuf::from(&plan.source.repository);
+        let env = self.env;
+        BorgArchive::of_plan(&plan.source, move || repository::open(&path, env))
+    }
+
+    fn drive(&self, mut journal: Journal, goal: Goal) -> Result<Exit, Failure> {
+        let plan = journal.plan().clone();
+        let source = self.source(&plan);
+        if goal == Goal::Applied {
+            // Before anything happens: a wrong passphrase is no reason to roll back.
+            let staged = plan.steps.iter().zip(&journal.state().steps).any(|(step, progress)| {
+                matches!(step.change, Change::Stage(_))
+                    && matches!(
+                        progress,
+                        reprise_engine::Progress::Pending | reprise_engine::Progress::Started(_)
+                    )
+            });
+            if staged {
+                source.archive()?;
+            }
+        }
+        self.cancel.host_changes();
+        let progress = Progress::new(&plan, self.ui, self.cancel);
+        let host = LocalHost::new();
+        let cx = Cx { host: &host, source: &source, clock: &SystemClock, watch: &progress };
+        let outcome = drive(&mut journal, goal, &cx)?;
+        progress.end();
+        conclude(&journal, &outcome, self.ui)
+    }
+
+    fn shown(&self, record: &Record, exit: Exit) -> Result<Exit, Failure> {
+        if self.ui.json {
+            self.ui.print_json(record);
+        }
+        Ok(exit)
+    }
+}
+
+fn rollback_effect(record: &Record) -> Message {
+    let when = record.finished_at.map_or_else(String::new, moment);
+    Message::new("rollback-effect").text("id", &record.id).text("when", when)
+}
+
+/// Says how it ended, and gives the exit code for it.
+pub fn conclude(journal: &Journal, outcome: &Outcome, ui: &Ui) -> Result<Exit, Failure> {
+    let record = Record::of(journal.events(), true)
+        .ok_or_else(|| Failure::new("the journal does not begin with a plan"))?;
+    let exit = match (outcome.verdict, &outcome.cause) {
+        (Verdict::Completed, _) | (Verdict::RolledBack, Cause::Asked) if record.warnings.is_empty() => {
+            Exit::Done
+        }
+        (Verdict::Completed, _) | (Verdict::RolledBack, Cause::Asked) => Exit::Warnings,
+        (Verdict::RolledBack, Cause::Cancelled) => Exit::Cancelled,
+        (Verdict::RolledBack, Cause::Failed { .. }) => Exit::RolledBack,
+        (Verdict::RollbackIncomplete, _) => Exit::RollbackIncomplete,
+    };
+    if ui.json {
+        ui.print_json(&record);
+    }
+    summary(&record, outcome, ui);
+    Ok(exit)
+}
+
+fn summary(record: &Record, outcome: &Outcome, ui: &Ui) {
+    let id = &record.id;
+    ui.line("");
+    match (outcome.verdict, &outcome.cause) {
+        (Verdict::Completed, _) => {
+            let until = record.rollback_until.map_or_else(String::new, |until: Timestamp| moment(until));
+            ui.line(ui.text(&Message::new("ended-completed").text("id", id)));
+            if let Some(downtime) = record.downtime_seconds {
+                ui.line(ui.text(&Message::new("ended-downtime").text("seconds", format!("{downtime:.1}"))));
+            }
+            ui.line(ui.text(&Message::new("ended-undo").text("id", id).text("until", until)));
+        }
+        (Verdict::RolledBack, Cause::Asked) => {
+            ui.line(ui.text(&Message::new("ended-rolled-back").text("id", id)))
+        }
+        (Verdict::RolledBack, Cause::Cancelled) => ui.line(ui.text(&Message::new("ended-cancelled"))),
+        (Verdict::RolledBack, Cause::Failed { error, hint }) => {
+            ui.failure_for_people(error, hint.as_deref());
+            ui.line(ui.text(&Message::new("ended-failed").text("id", id)));
+        }
+        (Verdict::RollbackIncomplete, _) => {
+            if let Some((step, error)) = &outcome.stuck {
+                ui.failure_for_people(error, None);
+                let stuck = Message::new("ended-stuck").count("step", *step as u64 + 1).text("id", id);
+                ui.line(ui.text(&stuck));
+            }
+        }
+    }
+}

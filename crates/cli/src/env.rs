@@ -1,0 +1,75 @@
+//! What the environment says, read once.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use reprise_model::Lang;
+
+use crate::args::{Cli, LangArg};
+
+/// Settings from the environment and the global flags.
+#[derive(Debug, Clone)]
+pub struct Env {
+    /// Where operations are recorded.
+    pub state_dir: PathBuf,
+    /// The language of messages.
+    pub lang: Lang,
+    /// `BORG_REPO`.
+    pub borg_repo: Option<PathBuf>,
+    /// Key files and directories that Borg would look at.
+    pub borg_keys: Vec<PathBuf>,
+    /// `BORG_HOST_ID`.
+    pub borg_host_id: Option<String>,
+}
+
+impl Env {
+    /// Reads it.
+    pub fn read(cli: &Cli) -> Self {
+        let lang = match cli.lang {
+            Some(LangArg::En) => Lang::En,
+            Some(LangArg::Fr) => Lang::Fr,
+            // The order of POSIX: the first that is set and not empty.
+            None => ["LC_ALL", "LC_MESSAGES", "LANG"]
+                .iter()
+                .filter_map(|name| std::env::var(name).ok())
+                .find(|value| !value.is_empty())
+                .map_or(Lang::En, |locale| Lang::from_locale(&locale)),
+        };
+        Self {
+            state_dir: cli.state_dir.clone().unwrap_or_else(default_state_dir),
+            lang,
+            borg_repo: path("BORG_REPO"),
+            borg_keys: borg_keys(),
+            borg_host_id: std::env::var("BORG_HOST_ID").ok().filter(|id| !id.is_empty()),
+        }
+    }
+}
+
+fn path(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value: &OsString| !value.is_empty()).map(PathBuf::from)
+}
+
+fn home() -> PathBuf {
+    path("HOME").unwrap_or_else(|| PathBuf::from("/root"))
+}
+
+fn default_state_dir() -> PathBuf {
+    if rustix::process::geteuid().is_root() {
+        PathBuf::from("/var/lib/reprise")
+    } else {
+        path("XDG_STATE_HOME").unwrap_or_else(|| home().join(".local/state")).join("reprise")
+    }
+}
+
+/// Where Borg 1.x looks for keys: BORG_KEY_FILE, else BORG_KEYS_DIR, else below its configuration.
+fn borg_keys() -> Vec<PathBuf> {
+    if let Some(file) = path("BORG_KEY_FILE") {
+        return vec![file];
+    }
+    let config = || {
+        let base = path("BORG_BASE_DIR").map(|base| base.join(".config"));
+        let config = base.or_else(|| path("XDG_CONFIG_HOME")).unwrap_or_else(|| home().join(".config"));
+        path("BORG_CONFIG_DIR").unwrap_or_else(|| config.join("borg"))
+    };
+    vec![path("BORG_KEYS_DIR").unwrap_or_else(|| config().join("keys"))]
+}

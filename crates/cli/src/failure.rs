@@ -1,0 +1,129 @@
+//! What ends a command early, and the exit codes.
+
+use std::process::ExitCode;
+
+use reprise_engine::SourceError;
+use reprise_recipes::docker::SurveyError;
+
+/// How the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Done = 0,
+    /// Done, but something should be looked at.
+    Warnings = 1,
+    /// An error; nothing was changed.
+    Error = 2,
+    /// Failed, and everything is as before.
+    RolledBack = 3,
+    /// Failed, and not everything is as before.
+    RollbackIncomplete = 4,
+    /// Cancelled, and everything is as before.
+    Cancelled = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// An error with what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What happened.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// How the program ends.
+    pub code: Exit,
+}
+
+impl Failure {
+    /// An error before anything was changed.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None, code: Exit::Error }
+    }
+
+    /// The same with what to do about it.
+    #[must_use]
+    pub fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// Someone asked to stop before anything was changed.
+    pub fn cancelled() -> Self {
+        Self { message: "cancelled; nothing was changed".to_owned(), hint: None, code: Exit::Cancelled }
+    }
+
+    fn maybe_hint(self, hint: Option<&str>) -> Self {
+        Self { hint: hint.map(ToOwned::to_owned), ..self }
+    }
+}
+
+impl From<reprise_borg::Error> for Failure {
+    fn from(error: reprise_borg::Error) -> Self {
+        match error {
+            reprise_borg::Error::Cancelled => Self::cancelled(),
+            reprise_borg::Error::PassphraseNeeded => Self::new(error.to_string())
+                .hint("set BORG_PASSPHRASE or BORG_PASSCOMMAND, or run this on a terminal"),
+            other => Self::new(other.to_string()).maybe_hint(other.hint()),
+        }
+    }
+}
+
+impl From<SourceError> for Failure {
+    fn from(error: SourceError) -> Self {
+        match error {
+            SourceError::Cancelled => Self::cancelled(),
+            other => Self::new(other.to_string()).maybe_hint(other.hint()),
+        }
+    }
+}
+
+impl From<reprise_host::Error> for Failure {
+    fn from(error: reprise_host::Error) -> Self {
+        Self::new(error.to_string()).maybe_hint(error.hint())
+    }
+}
+
+impl From<SurveyError> for Failure {
+    fn from(error: SurveyError) -> Self {
+        match error {
+            SurveyError::Host(error) => error.into(),
+            SurveyError::Source(error) => error.into(),
+        }
+    }
+}
+
+impl From<reprise_engine::Error> for Failure {
+    fn from(error: reprise_engine::Error) -> Self {
+        match error {
+            reprise_engine::Error::Cancelled => Self::cancelled(),
+            other => Self::new(other.to_string()).maybe_hint(other.hint()),
+        }
+    }
+}
+
+impl From<reprise_model::SelectionError> for Failure {
+    fn from(error: reprise_model::SelectionError) -> Self {
+        Self::new(error.to_string()).hint("`reprise contents REPO::ARCHIVE` shows what is there")
+    }
+}
+
+impl From<inquire::InquireError> for Failure {
+    fn from(error: inquire::InquireError) -> Self {
+        match error {
+            inquire::InquireError::OperationCanceled | inquire::InquireError::OperationInterrupted => {
+                Self::cancelled()
+            }
+            other => Self::new(format!("cannot ask: {other}")),
+        }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::new(error.to_string())
+    }
+}

@@ -1,0 +1,47 @@
+//! The `reprise` program: recovery from the backups people already have.
+//!
+//! Parts are wired together here and nowhere else. One file per command in [`commands`]; what people see is
+//! put together in [`view`]; what the environment says is read once, in [`env`].
+
+mod args;
+mod ask;
+mod commands;
+mod env;
+mod failure;
+mod passphrase;
+mod progress;
+mod repository;
+mod signals;
+mod ui;
+mod view;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Cli, Command};
+use crate::env::Env;
+use crate::failure::Failure;
+use crate::ui::Ui;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let env = Env::read(&cli);
+    let ui = Ui::new(&env, cli.wants_json());
+    let done = signals::watch().map_err(Failure::from).and_then(|cancel| match cli.command {
+        Command::Archives(args) => commands::archives::run(&args, &env, &ui),
+        Command::Contents(args) => commands::contents::run(&args, &env, &ui, &cancel),
+        Command::Docker(args::DockerCommand::Restore(args)) => {
+            commands::docker_restore::run(&args, &env, &ui, &cancel)
+        }
+        Command::Operations(args) => commands::operations::run(&args, &env, &ui, &cancel),
+        Command::Completions { shell } => commands::completions::run(shell),
+    });
+    match done {
+        Ok(code) => code.into(),
+        Err(failure) => {
+            ui.failure(&failure);
+            failure.code.into()
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! The passphrase, from where Borg would take it, else from a person.
+
+use std::fs::File;
+use std::io::{IsTerminal, Read};
+use std::os::fd::FromRawFd;
+use std::process::{Command, Stdio};
+
+use reprise_borg::PassphraseError;
+use secrecy::SecretString;
+
+/// The passphrase: `BORG_PASSPHRASE`, the output of `BORG_PASSCOMMAND`, what `BORG_PASSPHRASE_FD` holds, or
+/// what a person at the terminal types. Nothing when there is none of these.
+pub fn find() -> Result<Option<SecretString>, PassphraseError> {
+    if let Ok(passphrase) = std::env::var("BORG_PASSPHRASE") {
+        return Ok(Some(passphrase.into()));
+    }
+    if let Ok(command) = std::env::var("BORG_PASSCOMMAND") {
+        return from_command(&command).map(Some);
+    }
+    if let Ok(number) = std::env::var("BORG_PASSPHRASE_FD") {
+        return from_descriptor(&number).map(Some);
+    }
+    if std::io::stdin().is_terminal() {
+        let typed = inquire::Password::new("Borg passphrase:").without_confirmation().prompt();
+        return typed.map(|typed| Some(typed.into())).map_err(Into::into);
+    }
+    Ok(None)
+}
+
+/// What `command` prints, without the line's end, as Borg does it. It may ask on the terminal.
+fn from_command(command: &str) -> Result<SecretString, PassphraseError> {
+    let words =
+        shlex::split(command).filter(|words| !words.is_empty()).ok_or("BORG_PASSCOMMAND is not a command")?;
+    let output = Command::new(&words[0])
+        .args(&words[1..])
+        .stdin(Stdio::inherit())
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| format!("BORG_PASSCOMMAND cannot be run: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("BORG_PASSCOMMAND failed ({})", output.status).into());
+    }
+    without_line_end(output.stdout)
+}
+
+fn from_descriptor(number: &str) -> Result<SecretString, PassphraseError> {
+    let number: i32 = number.parse().map_err(|_| "BORG_PASSPHRASE_FD is not a number")?;
+    if number < 3 {
+        return Err("BORG_PASSPHRASE_FD must be 3 or more".into());
+    }
+    // SAFETY: whoever set the variable hands the descriptor over to us; it is used here and nowhere else.
+    #[expect(unsafe_code, reason = "a descriptor given by number can only be taken so")]
+    let mut file = unsafe { File::from_raw_fd(number) };
+    let mut content = Vec::new();
+    file.read_to_end(&mut content).map_err(|error| format!("BORG_PASSPHRASE_FD cannot be read: {error}"))?;
+    without_line_end(content)
+}
+
+fn without_line_end(content: Vec<u8>) -> Result<SecretString, PassphraseError> {
+    let mut text = String::from_utf8(content).map_err(|_| "the passphrase is not UTF-8")?;
+    while text.ends_with('\n') {
+        text.pop();
+    }
+    Ok(text.into())
+}

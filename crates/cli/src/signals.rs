@@ -1,0 +1,51 @@
+//! Ctrl+C and its kin ask to stop; what runs sees that and ends in good order.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+/// The wish to stop, shared with the thread that waits for signals.
+#[derive(Debug, Clone)]
+pub struct Cancel {
+    asked: Arc<AtomicBool>,
+    changing: Arc<AtomicBool>,
+}
+
+impl Cancel {
+    /// Whether someone asked to stop.
+    pub fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// From here on the host is being changed, and only an orderly end will do.
+    pub fn host_changes(&self) {
+        self.changing.store(true, Ordering::Relaxed);
+    }
+}
+
+impl reprise_model::Observer for Cancel {
+    fn advance(&self, _bytes: u64, _items: u64) {}
+    fn item(&self, _path: &[u8]) {}
+    fn cancelled(&self) -> bool {
+        self.is_asked()
+    }
+}
+
+/// Waits for signals from now on. While nothing is being changed yet, a second one ends the program at once.
+pub fn watch() -> io::Result<Cancel> {
+    let cancel = Cancel { asked: Arc::default(), changing: Arc::default() };
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    let shared = cancel.clone();
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        for _ in signals.forever() {
+            let again = shared.asked.swap(true, Ordering::Relaxed);
+            if again && !shared.changing.load(Ordering::Relaxed) {
+                std::process::exit(130);
+            }
+        }
+    })?;
+    Ok(cancel)
+}

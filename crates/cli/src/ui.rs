@@ -1,0 +1,114 @@
+//! What people and programs see: data on standard output, everything else on standard error.
+
+use std::io::IsTerminal;
+
+use owo_colors::OwoColorize;
+use reprise_model::{Lang, Message, Severity};
+use serde::Serialize;
+
+use crate::env::Env;
+use crate::failure::Failure;
+
+/// Prints, in the reader's language, with colour only where a terminal shows it.
+#[derive(Debug)]
+pub struct Ui {
+    /// The reader's language.
+    pub lang: Lang,
+    /// Standard output is for a program.
+    pub json: bool,
+}
+
+impl Ui {
+    /// For the environment `env`.
+    pub fn new(env: &Env, json: bool) -> Self {
+        Self { lang: env.lang, json }
+    }
+
+    /// `message` in the reader's language.
+    pub fn text(&self, message: &Message) -> String {
+        printable(&message.in_lang(self.lang))
+    }
+
+    /// The text of `key`, which takes no arguments.
+    pub fn word(&self, key: &'static str) -> String {
+        Message::new(key).in_lang(self.lang)
+    }
+
+    /// A line for people on standard output; kept from it when that is for a program.
+    pub fn line(&self, text: impl AsRef<str>) {
+        if self.json {
+            anstream::eprintln!("{}", text.as_ref());
+        } else {
+            anstream::println!("{}", text.as_ref());
+        }
+    }
+
+    /// A heading, with a blank line before it.
+    pub fn heading(&self, key: &'static str) {
+        self.line(format!("\n{}", self.word(key).bold()));
+    }
+
+    /// `value` as JSON on standard output.
+    pub fn print_json(&self, value: &impl Serialize) {
+        match serde_json::to_string_pretty(value) {
+            Ok(text) => anstream::println!("{text}"),
+            Err(error) => anstream::eprintln!("{error}"),
+        }
+    }
+
+    /// An error and what to do about it, on standard error.
+    pub fn failure_for_people(&self, message: &str, hint: Option<&str>) {
+        anstream::eprintln!("{} {}", "error:".red().bold(), printable(message));
+        if let Some(hint) = hint {
+            anstream::eprintln!("{} {}", "hint:".cyan(), printable(hint));
+        }
+    }
+
+    /// What ended the program early, for people and, with `--json`, for programs.
+    pub fn failure(&self, failure: &Failure) {
+        self.failure_for_people(&failure.message, failure.hint.as_deref());
+        if self.json {
+            let (message, hint) = (&failure.message, &failure.hint);
+            self.print_json(&serde_json::json!({ "error": { "message": message, "hint": hint } }));
+        }
+    }
+
+    /// Something to look at, on standard error.
+    pub fn warn(&self, text: &str) {
+        anstream::eprintln!("{} {}", "warning:".yellow().bold(), printable(text));
+    }
+
+    /// Whether a person can be asked.
+    pub fn can_ask(&self) -> bool {
+        std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+    }
+
+    /// The mark of a severity.
+    pub fn mark(severity: Severity) -> String {
+        match severity {
+            Severity::Info => "i".cyan().to_string(),
+            Severity::Warning => "!".yellow().bold().to_string(),
+            Severity::Blocker => "x".red().bold().to_string(),
+        }
+    }
+}
+
+/// `text` without anything that would steer a terminal: names in backups may hold any bytes.
+pub fn printable(text: &str) -> String {
+    let steers = |c: char| {
+        (c.is_control() && c != '\n')
+            || ('\u{202a}'..='\u{202e}').contains(&c)
+            || ('\u{2066}'..='\u{2069}').contains(&c)
+    };
+    text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn names_cannot_steer_the_terminal() {
+        assert_eq!(printable("a\x1b[31mb\u{202e}c\u{7}"), "a\u{fffd}[31mb\u{fffd}c\u{fffd}");
+    }
+}

@@ -1,0 +1,72 @@
+//! A plan, before it runs (DR-8).
+
+use owo_colors::OwoColorize;
+use reprise_engine::Plan;
+use reprise_model::{Destination, Finding, Message, human_bytes, human_seconds};
+use reprise_recipes::docker::Preview;
+
+use crate::ui::{Ui, printable};
+use crate::view::{align_right, table};
+
+/// Shows `plan`: all that a person decides about it by.
+pub fn show(plan: &Plan, previews: &[Preview], ui: &Ui) {
+    ui.heading("plan-title");
+    let destination = match &plan.choice.destination {
+        Destination::InPlace => ui.word("plan-in-place").red().bold().to_string(),
+        Destination::Directory(path) => path.display().to_string(),
+    };
+    let stops = plan.stops().collect::<Vec<_>>().join(", ");
+    let archive = format!("{}::{} ({})", plan.source.repository, plan.source.archive, plan.source.time);
+    let downtime = plan.downtime().as_secs_f64().ceil() as u64;
+    let rows = [
+        ("plan-archive", printable(&archive)),
+        ("plan-host", plan.host.clone()),
+        ("plan-destination", destination),
+        ("plan-writes", human_bytes(plan.bytes())),
+        ("plan-stops", if stops.is_empty() { ui.word("word-none") } else { stops }),
+        ("plan-duration", human_seconds((plan.duration().as_secs_f64().ceil() as u64).max(1))),
+        ("plan-downtime", if downtime == 0 { ui.word("word-none") } else { human_seconds(downtime) }),
+        ("plan-undo", ui.text(&Message::new("plan-undo-window").seconds("window", plan.window_seconds))),
+    ];
+    for (key, value) in rows {
+        ui.line(format!("  {:<18} {value}", ui.word(key)));
+    }
+    items(plan, ui);
+    findings(&plan.findings, ui);
+    for preview in previews.iter().filter(|preview| !preview.diff.is_empty()) {
+        ui.heading("plan-diff");
+        ui.line(printable(preview.diff.trim_end()));
+    }
+    ui.heading("plan-steps");
+    let total = plan.steps.len();
+    for (number, step) in (1..).zip(&plan.steps) {
+        ui.line(format!("  [{number:>2}/{total}] {}", ui.text(&step.change.describe())));
+    }
+}
+
+fn items(plan: &Plan, ui: &Ui) {
+    ui.heading("plan-items");
+    let headings =
+        ["word-kind", "word-name", "word-size", "word-entries", "word-path"].map(|key| ui.word(key));
+    let mut rows = table(&headings);
+    for item in &plan.items {
+        let (entries, path) = (item.entries.to_string(), printable(&format!("/{}", item.path)));
+        rows.add_row([item.kind.as_str(), &item.name, &human_bytes(item.bytes), &entries, &path]);
+    }
+    align_right(&mut rows, &[2, 3]);
+    ui.line(rows.to_string());
+}
+
+/// Shows what checks found, with what to do about it.
+pub fn findings(findings: &[Finding], ui: &Ui) {
+    if findings.is_empty() {
+        return;
+    }
+    ui.heading("plan-findings");
+    for finding in findings {
+        ui.line(format!("  {} {}", Ui::mark(finding.severity), ui.text(&finding.message)));
+        if let Some(advice) = &finding.advice {
+            ui.line(format!("    {}", ui.text(advice).dimmed()));
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Operations, as they are recorded.
+
+use jiff::{Timestamp, tz::TimeZone};
+use owo_colors::OwoColorize;
+use reprise_engine::{Record, Status, StepStatus};
+use reprise_model::{Destination, Message, human_seconds};
+
+use crate::ui::{Ui, printable};
+use crate::view::table;
+
+/// A moment in the reader's time zone.
+pub fn moment(at: Timestamp) -> String {
+    at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+fn status(record: &Record, ui: &Ui) -> String {
+    match record.status {
+        Status::Running => ui.word("status-running"),
+        Status::Interrupted => ui.word("status-interrupted"),
+        Status::Completed => ui.word("status-completed"),
+        Status::RolledBack => ui.word("status-rolled-back"),
+        Status::RollbackIncomplete => ui.word("status-rollback-incomplete"),
+    }
+}
+
+fn coloured_status(record: &Record, ui: &Ui) -> String {
+    let word = status(record, ui);
+    match record.status {
+        Status::Running | Status::RolledBack => word.yellow().to_string(),
+        Status::Completed => word.green().to_string(),
+        Status::Interrupted | Status::RollbackIncomplete => word.red().bold().to_string(),
+    }
+}
+
+fn destination(record: &Record, ui: &Ui) -> String {
+    match &record.choice.destination {
+        Destination::InPlace => ui.word("plan-in-place"),
+        Destination::Directory(path) => printable(&path.display().to_string()),
+    }
+}
+
+/// How long `record` can still be rolled back.
+fn reversible(record: &Record, now: Timestamp, ui: &Ui) -> String {
+    match record.rollback_until {
+        Some(until) if until > now => human_seconds(until.duration_since(now).as_secs() as u64),
+        _ => ui.word("word-none"),
+    }
+}
+
+/// Shows `records` as a list.
+pub fn list(records: &[Record], now: Timestamp, ui: &Ui) {
+    if records.is_empty() {
+        ui.line(ui.word("operations-none"));
+        return;
+    }
+    let keys =
+        ["word-id", "word-status", "word-created", "word-archive", "plan-destination", "word-reversible"];
+    let mut rows = table(&keys.map(|key| ui.word(key)));
+    for record in records {
+        rows.add_row([
+            record.id.to_string(),
+            status(record, ui),
+            moment(record.created_at),
+            printable(&record.source.archive),
+            destination(record, ui),
+            reversible(record, now, ui),
+        ]);
+    }
+    ui.line(rows.to_string());
+}
+
+/// Shows one operation with its steps.
+pub fn show(record: &Record, now: Timestamp, ui: &Ui) {
+    let archive = format!("{}::{}", record.source.repository, record.source.archive);
+    let stopped = record.stopped_containers.join(", ");
+    let items = record.items.iter().map(|item| item.reference().to_string()).collect::<Vec<_>>().join(", ");
+    let rows = [
+        ("word-id", record.id.to_string()),
+        ("word-status", coloured_status(record, ui)),
+        ("word-created", moment(record.created_at)),
+        ("word-finished", record.finished_at.map_or_else(|| ui.word("word-none"), moment)),
+        ("plan-archive", printable(&archive)),
+        ("plan-destination", destination(record, ui)),
+        ("plan-items", printable(&items)),
+        ("plan-stops", if stopped.is_empty() { ui.word("word-none") } else { stopped }),
+        ("word-reversible", reversible(record, now, ui)),
+    ];
+    for (key, value) in rows {
+        ui.line(format!("  {:<22} {value}", ui.word(key)));
+    }
+    if let Some(downtime) = record.downtime_seconds {
+        ui.line(format!("  {:<22} {downtime:.1} s", ui.word("plan-downtime")));
+    }
+    for path in &record.kept {
+        ui.line(format!("  {:<22} {}", ui.word("word-kept"), printable(path)));
+    }
+    if let Some(error) = &record.error {
+        ui.line(format!("  {:<22} {}", ui.word("word-error"), printable(error).red()));
+    }
+    if let Some(hint) = &record.hint {
+        ui.line(format!("  {:<22} {}", "", printable(hint).dimmed()));
+    }
+    for warning in &record.warnings {
+        ui.line(format!("  {:<22} {}", ui.word("word-warning"), ui.text(warning).yellow()));
+    }
+    ui.heading("plan-steps");
+    let total = record.steps.len();
+    for (number, step) in (1..).zip(&record.steps) {
+        let word = match step.status {
+            StepStatus::Pending => "step-pending",
+            StepStatus::Satisfied => "step-satisfied",
+            StepStatus::Started => "step-started",
+            StepStatus::Done => "step-done",
+        };
+        ui.line(format!(
+            "  [{number:>2}/{total}] {}  {}",
+            ui.text(&step.description),
+            ui.word(word).dimmed()
+        ));
+    }
+    match record.status {
+        Status::Interrupted => {
+            let advice = Message::new("advice-interrupted").text("id", &record.id);
+            ui.line(format!("\n{}", ui.text(&advice)));
+        }
+        Status::RollbackIncomplete => {
+            let advice = Message::new("advice-incomplete").text("id", &record.id);
+            ui.line(format!("\n{}", ui.text(&advice)));
+        }
+        _ => {}
+    }
+}

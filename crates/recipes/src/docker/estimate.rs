@@ -1,0 +1,29 @@
+//! What steps are expected to cost. Rough on purpose: shown so that nobody waits in the dark.
+
+use reprise_engine::{Change, Estimate};
+
+/// Bytes extracted in a second: a slow disk, or two busy cores.
+const BYTES_PER_MILLI: u64 = 150_000;
+/// Files made in a millisecond.
+const ENTRIES_PER_MILLI: u64 = 2;
+
+/// What `change` is expected to cost.
+pub(super) fn estimate(change: &Change) -> Estimate {
+    let millis = match change {
+        Change::Stage(stage) => 50 + stage.bytes / BYTES_PER_MILLI + stage.entries / ENTRIES_PER_MILLI,
+        Change::StopContainer(_) => 1500,
+        Change::StartContainer(_) => 700,
+        Change::AwaitHealthy(_) => 4000,
+        Change::CreateVolume(_) => 100,
+        Change::MakeDir(_) | Change::Swap(_) | Change::Place(_) => 20,
+    };
+    match change {
+        Change::Stage(stage) => Estimate { millis, bytes: stage.bytes, entries: stage.entries },
+        _ => Estimate { millis, bytes: 0, entries: 0 },
+    }
+}
+
+/// Room that a tree of `entries` and `bytes` takes: content in blocks of 4 KiB, and an inode's worth for each.
+pub(super) fn footprint(bytes: u64, entries: u64) -> u64 {
+    bytes + entries * (2048 + 512)
+}

@@ -1,0 +1,22 @@
+//! Restoring Docker environments: volumes, Compose projects, the engine's configuration (DR-1 to DR-25).
+//!
+//! [`analyse`] tells what an archive holds, [`survey`] looks at the host, [`plan`] puts the two and a
+//! person's choice together. Only the survey touches a host, and it only looks.
+
+mod adapt;
+mod analyse;
+mod checks;
+pub mod compose;
+mod estimate;
+mod layout;
+mod order;
+mod plan;
+mod recorded;
+mod survey;
+#[cfg(test)]
+mod tests;
+
+pub use adapt::{Preview, preview};
+pub use analyse::analyse;
+pub use plan::{Request, plan};
+pub use survey::{Facts, Site, SurveyError, survey};

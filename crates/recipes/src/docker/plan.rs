@@ -1,0 +1,186 @@
+//! From facts and a choice to a plan: pure, and the only place that decides what a Docker restore does.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use reprise_engine::{
+    AwaitHealthy, Change, CreateVolume, MakeDir, Place, Plan, SourceRef, Stage, StartContainer, Step,
+    StopContainer, Swap,
+};
+use reprise_host::{Command, VolumeSpec};
+use reprise_model::{Choice, Contents, Destination, Finding, Item, ItemKind, OperationId, Selection};
+
+use super::checks;
+use super::estimate::estimate;
+use super::order::{awaited_healthy, in_start_order, with_dependents};
+use super::survey::{Facts, Site};
+use super::{adapt, order};
+
+/// How long a finished Docker restore can be rolled back: 8 hours.
+const WINDOW_SECONDS: u64 = 8 * 3600;
+
+/// How long a started container may take to become healthy, and how long it must stay up without a check.
+const HEALTH_LIMIT_SECONDS: u64 = 120;
+const STABLE_SECONDS: u64 = 3;
+
+/// What a plan is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// The operation's id.
+    pub id: &'a OperationId,
+    /// Now.
+    pub now: Timestamp,
+    /// The backup.
+    pub source: &'a SourceRef,
+    /// What it holds.
+    pub contents: &'a Contents,
+    /// What was chosen.
+    pub choice: &'a Choice,
+    /// The items of that choice.
+    pub selection: &'a Selection,
+    /// How old the backup is, in seconds, where that is known.
+    pub age_seconds: Option<u64>,
+    /// What is known about the backup or the state of things that the recipe cannot see.
+    pub remarks: &'a [Finding],
+}
+
+/// The plan for `request` on the host of `facts`. Blockers among its findings forbid running it.
+pub fn plan(request: &Request<'_>, facts: &Facts) -> Plan {
+    let users: BTreeSet<&str> = facts
+        .containers
+        .iter()
+        .filter(|container| container.running)
+        .filter(|container| facts.sites.iter().any(|site| container.mounts_within(&site.target)))
+        .map(|container| container.name.as_str())
+        .collect();
+    let stopping = with_dependents(users, &facts.containers, &facts.dependencies);
+    let mut findings = checks::findings(request, facts, &stopping);
+    let start = in_start_order(&stopping, &facts.dependencies);
+
+    let mut changes = Vec::new();
+    changes.extend(directories(facts));
+    changes.extend(facts.sites.iter().filter(|site| needs_volume(site, request.choice)).map(create_volume));
+    for site in &facts.sites {
+        let (edits, notes) = adapt::edits(site, facts, request.choice.adaptation);
+        findings.extend(notes);
+        changes.push(stage(request, site, edits));
+    }
+    changes.extend(
+        start.iter().rev().map(|name| Change::StopContainer(StopContainer { container: name.clone() })),
+    );
+    changes.extend(facts.sites.iter().map(|site| put(request, site, &start)));
+    if request.choice.restart {
+        changes.extend(starts(&start, &facts.dependencies));
+    }
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    let steps = changes.into_iter().map(|change| Step { estimate: estimate(&change), change }).collect();
+    Plan {
+        id: request.id.clone(),
+        created_at: request.now,
+        kind: "docker-restore".to_owned(),
+        source: request.source.clone(),
+        host: facts.host.clone(),
+        choice: request.choice.clone(),
+        items: request.selection.items.clone(),
+        findings,
+        steps,
+        window_seconds: WINDOW_SECONDS,
+        needs: needs(facts),
+    }
+}
+
+/// What a script checks for before it begins.
+fn needs(facts: &Facts) -> Vec<Command> {
+    let borg = Command::new("borg").arg("--version");
+    let docker = facts.engine.is_some().then(|| Command::new("docker").arg("info"));
+    std::iter::once(borg).chain(docker).collect()
+}
+
+/// Every directory above a target that is missing, each once, topmost first.
+fn directories(facts: &Facts) -> Vec<Change> {
+    // The engine makes a volume's own directories.
+    let sites = facts.sites.iter().filter(|site| !by_engine(site, facts));
+    let missing: BTreeSet<&PathBuf> = sites.flat_map(|site| &site.missing).collect();
+    missing.into_iter().map(|path| Change::MakeDir(MakeDir { path: path.clone() })).collect()
+}
+
+fn by_engine(site: &Site, facts: &Facts) -> bool {
+    site.item.kind == ItemKind::Volume && facts.engine.is_some()
+}
+
+fn needs_volume(site: &Site, choice: &Choice) -> bool {
+    choice.destination == Destination::InPlace && site.item.kind == ItemKind::Volume && site.volume.is_none()
+}
+
+fn create_volume(site: &Site) -> Change {
+    let Item { name, project, volume_key, .. } = &site.item;
+    // The labels Compose looks for: without them it would not take the volume for its own.
+    let labels = match (project, volume_key) {
+        (Some(project), Some(key)) => BTreeMap::from([
+            ("com.docker.compose.project".to_owned(), project.clone()),
+            ("com.docker.compose.volume".to_owned(), key.clone()),
+        ]),
+        _ => BTreeMap::new(),
+    };
+    Change::CreateVolume(CreateVolume { spec: VolumeSpec { name: name.clone(), labels } })
+}
+
+/// A path beside `target`, on its file system and named after the operation.
+fn beside(target: &Path, id: &OperationId, role: &str) -> PathBuf {
+    let mut name = target.file_name().map_or_else(OsString::new, ToOwned::to_owned);
+    name.push(format!(".reprise-{id}.{role}"));
+    target.with_file_name(name)
+}
+
+fn stage(request: &Request<'_>, site: &Site, edits: Vec<reprise_engine::Edit>) -> Change {
+    let Item { path, bytes, entries, .. } = &site.item;
+    let archive = format!("{}::{}", request.source.repository, request.source.archive);
+    Change::Stage(Stage {
+        from: path.clone(),
+        into: beside(&site.target, request.id, "new"),
+        entries: *entries,
+        bytes: *bytes,
+        edits,
+        // By number: the users of a container are not those of its host, whatever their names.
+        by_hand: Command::new("borg")
+            .args(["extract", "--numeric-ids"])
+            .arg(archive)
+            .arg(format!("pp:{path}")),
+    })
+}
+
+fn put(request: &Request<'_>, site: &Site, stopped: &[String]) -> Change {
+    let staged = beside(&site.target, request.id, "new");
+    let target = site.target.clone();
+    if site.present.is_some() || needs_volume(site, request.choice) {
+        let kept = beside(&site.target, request.id, "old");
+        Change::Swap(Swap { staged, target, kept, users: stopped.to_vec() })
+    } else {
+        Change::Place(Place { staged, target })
+    }
+}
+
+/// Starts in order. Who is waited for until healthy is awaited at once, the others when all are started:
+/// downtime is no longer than it must be.
+fn starts(names: &[String], dependencies: &order::Dependencies) -> Vec<Change> {
+    let health = |name: &String| {
+        Change::AwaitHealthy(AwaitHealthy {
+            container: name.clone(),
+            limit_seconds: HEALTH_LIMIT_SECONDS,
+            stable_seconds: STABLE_SECONDS,
+        })
+    };
+    let (mut changes, mut later) = (Vec::new(), Vec::new());
+    for name in names {
+        changes.push(Change::StartContainer(StartContainer { container: name.clone() }));
+        if awaited_healthy(name, names, dependencies) {
+            changes.push(health(name));
+        } else {
+            later.push(health(name));
+        }
+    }
+    changes.extend(later);
+    changes
+}

@@ -1,0 +1,168 @@
+//! Looking at the host before a plan is made. Nothing here changes anything.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use reprise_engine::SourceError;
+use reprise_host::{Container, Engine, FileKind, Host, Space, Stat, Volume};
+use reprise_model::{Adaptation, Choice, Destination, Item, ItemKind, Selection};
+
+use super::layout::override_of;
+use super::order::{Dependencies, dependencies};
+use crate::backup::Backup;
+
+/// Compose files larger than this are not adapted.
+const TEXT_LIMIT: u64 = 1 << 20;
+
+/// Where one item goes, and what is there now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Site {
+    /// The item.
+    pub item: Item,
+    /// Where it goes, no link on the way.
+    pub target: PathBuf,
+    /// What is there.
+    pub present: Option<Stat>,
+    /// For a volume in place that the engine knows: what it knows.
+    pub volume: Option<Volume>,
+    /// Directories above the target that are missing, topmost first.
+    pub missing: Vec<PathBuf>,
+    /// The nearest thing above the target that exists but is no directory.
+    pub obstacle: Option<PathBuf>,
+    /// Mount points at or below the target.
+    pub mounts: Vec<PathBuf>,
+    /// Room on the file system it goes to.
+    pub space: Space,
+}
+
+/// What is known of a host before a restore onto it.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// What the host is called.
+    pub host: String,
+    /// Its Docker engine, or why it does not answer. Not asked for an alternative location.
+    pub engine: Option<Result<Engine, String>>,
+    /// All containers there.
+    pub containers: Vec<Container>,
+    /// Which containers wait for which.
+    pub dependencies: Dependencies,
+    /// Where each chosen item goes.
+    pub sites: Vec<Site>,
+    /// Texts of the backup that adapting compose files needs, by path in the archive.
+    pub texts: BTreeMap<String, String>,
+}
+
+/// A survey that could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum SurveyError {
+    /// The host could not be looked at.
+    #[error(transparent)]
+    Host(#[from] reprise_host::Error),
+    /// The backup could not be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+}
+
+/// Looks at `host` for a restore of `selection` as `choice` asks. `backup` gives the compose files that are
+/// to be adapted.
+pub fn survey(
+    host: &dyn Host,
+    selection: &Selection,
+    choice: &Choice,
+    backup: &dyn Backup,
+) -> Result<Facts, SurveyError> {
+    let in_place = choice.destination == Destination::InPlace;
+    let engine = match host.docker().engine() {
+        _ if !in_place => None,
+        Ok(engine) => Some(Ok(engine)),
+        Err(error) => Some(Err(error.to_string())),
+    };
+    let containers = match &engine {
+        Some(Ok(_)) => host.docker().containers()?,
+        _ => Vec::new(),
+    };
+    let root = match &engine {
+        Some(Ok(engine)) => engine.root.clone(),
+        _ => PathBuf::from("/var/lib/docker"),
+    };
+    let mut sites = Vec::new();
+    for item in &selection.items {
+        let volume = match (item.kind, &engine) {
+            (ItemKind::Volume, Some(Ok(_))) => host.docker().volume(&item.name)?,
+            _ => None,
+        };
+        let target = match (&choice.destination, &volume) {
+            (Destination::Directory(base), _) => below(base, item),
+            (Destination::InPlace, Some(volume)) => volume.mountpoint.clone(),
+            (Destination::InPlace, None) if item.kind == ItemKind::Volume => {
+                root.join("volumes").join(&item.name).join("_data")
+            }
+            (Destination::InPlace, None) => Path::new("/").join(&item.path),
+        };
+        sites.push(look_at(host, item, &target, volume)?);
+    }
+    let dependencies = dependencies(host, &containers);
+    let texts = texts(selection, choice, backup)?;
+    Ok(Facts { host: host.name().to_owned(), engine, containers, dependencies, sites, texts })
+}
+
+/// Where `item` goes below an alternative location (DR-5).
+fn below(base: &Path, item: &Item) -> PathBuf {
+    match item.kind {
+        ItemKind::Volume => base.join("volumes").join(&item.name),
+        ItemKind::Project => base.join("compose").join(&item.name),
+        ItemKind::Config => base.join("configs").join(&item.path),
+    }
+}
+
+fn look_at(host: &dyn Host, item: &Item, target: &Path, volume: Option<Volume>) -> Result<Site, SurveyError> {
+    let target = host.canonical(target)?;
+    let mut missing = Vec::new();
+    let mut obstacle = None;
+    for parent in target.ancestors().skip(1) {
+        match host.stat(parent)? {
+            None => missing.insert(0, parent.to_owned()),
+            Some(stat) if stat.kind == FileKind::Directory => break,
+            Some(_) => {
+                obstacle = Some(parent.to_owned());
+                break;
+            }
+        }
+    }
+    // Beside the target, not in it: that is where the restored tree is put together.
+    let space = host.space(target.parent().unwrap_or(&target))?;
+    Ok(Site {
+        item: item.clone(),
+        present: host.stat(&target)?,
+        mounts: host.mounts_within(&target)?,
+        space,
+        target,
+        volume,
+        missing,
+        obstacle,
+    })
+}
+
+fn texts(
+    selection: &Selection,
+    choice: &Choice,
+    backup: &dyn Backup,
+) -> Result<BTreeMap<String, String>, SourceError> {
+    let elsewhere = matches!(choice.destination, Destination::Directory(_));
+    if !elsewhere || choice.adaptation == Adaptation::None {
+        return Ok(BTreeMap::new());
+    }
+    let files = selection.items.iter().filter_map(|item| Some((item, item.compose_file.as_ref()?)));
+    let wanted: BTreeSet<String> = files
+        .flat_map(|(item, file)| {
+            let names = [Some(file.clone()), override_of(file), Some(".env".to_owned())];
+            names.into_iter().flatten().map(|name| format!("{}/{name}", item.path))
+        })
+        .collect();
+    if wanted.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let contents = backup.read(&wanted, TEXT_LIMIT)?;
+    // What is not text cannot be edited as such; the plan says so where it misses it.
+    Ok(contents.into_iter().filter_map(|(path, text)| Some((path, String::from_utf8(text).ok()?))).collect())
+}

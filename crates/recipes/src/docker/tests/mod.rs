@@ -1,0 +1,1 @@
+//! The recipe on made-up facts.
