@@ -3,9 +3,7 @@
 use reprise_host::OverlayHost;
 
 use crate::cx::{Attended, Direction};
-use crate::{
-    Cause, Change, Cx, Error, Event, Goal, Journal, Observed, Progress, Result, Unwatched, Verdict,
-};
+use crate::{Cause, Change, Cx, Error, Event, Goal, Journal, Observed, Progress, Result, Unwatched, Verdict};
 
 /// How driving a plan ended.
 #[derive(Debug, Clone, PartialEq, Eq)]

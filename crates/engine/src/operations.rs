@@ -1,7 +1,7 @@
 //! The operations of one state directory: `operations/ID/journal.jsonl`, and a lock.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -21,15 +21,14 @@ pub struct Operations {
 pub struct Exclusive(#[expect(dead_code, reason = "closing the file gives the lock back")] File);
 
 impl Operations {
-    /// The operations in `state_dir`, which is made when it is missing.
-    pub fn new(state_dir: &Path) -> Result<Self> {
-        let root = state_dir.join("operations");
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&root)
-            .map_err(|error| Error::journal("make the directory of", &root, error))?;
-        Ok(Self { root })
+    /// The operations in `state_dir`. Nothing is made there before something is to be recorded.
+    pub fn new(state_dir: &Path) -> Self {
+        Self { root: state_dir.join("operations") }
+    }
+
+    fn make_root(&self) -> Result<()> {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.root);
+        made.map_err(|error| Error::journal("make the directory of", &self.root, error))
     }
 
     fn journal(&self, id: &OperationId) -> PathBuf {
@@ -39,6 +38,7 @@ impl Operations {
     /// Keeps other processes from changing the host for another operation of this state directory. Fails
     /// with [`Error::Busy`], naming the one that is under way.
     pub fn lock(&self, id: &OperationId) -> Result<Exclusive> {
+        self.make_root()?;
         let path = self.root.join("lock");
         let fail = |error| Error::journal("lock", &path, error);
         let options =
@@ -60,6 +60,7 @@ impl Operations {
 
     /// Begins the record of `plan`.
     pub fn create(&self, plan: Plan, clock: &dyn Clock) -> Result<Journal> {
+        self.make_root()?;
         let path = self.journal(&plan.id);
         let dir = path.parent().unwrap_or(&self.root);
         let made = DirBuilder::new().mode(0o700).create(dir);
@@ -89,7 +90,11 @@ impl Operations {
     /// The ids there are, newest first. One whose plan never reached the disk changed nothing and is
     /// not counted.
     pub fn ids(&self) -> Result<Vec<OperationId>> {
-        let entries = fs::read_dir(&self.root).map_err(|error| Error::journal("list", &self.root, error))?;
+        let entries = match fs::read_dir(&self.root) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(Error::journal("list", &self.root, error)),
+        };
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
         let begun = |id: &OperationId| {
             let content = fs::read(self.journal(id)).unwrap_or_default();

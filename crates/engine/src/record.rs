@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use reprise_model::{Choice, Item, Message, OperationId};
 use serde::Serialize;
 
-use crate::{Cause, Change, Event, Goal, Progress, Recorded, SourceRef, State, Verdict};
+use crate::{Cause, Change, Error, Event, Goal, Progress, Recorded, SourceRef, State, Verdict};
 
 /// Where an operation stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -124,6 +124,22 @@ impl Record {
             warnings: warnings(events),
             downtime_seconds: downtime(&state, events),
         })
+    }
+}
+
+impl Record {
+    /// Fails when the operation cannot be rolled back, or not any more, at `now`.
+    pub fn expect_reversible(&self, now: Timestamp) -> Result<(), Error> {
+        let closed = |reason: String| Error::WindowClosed { id: self.id.to_string(), reason };
+        match (self.status, self.rollback_until) {
+            _ if self.expired => Err(closed("what it kept has been removed".to_owned())),
+            (Status::Completed, Some(until)) if now > until => {
+                Err(closed(format!("its window closed at {until}")))
+            }
+            (Status::RolledBack, _) => Err(closed("it is rolled back already".to_owned())),
+            (Status::Running, _) => Err(Error::Busy(self.id.to_string())),
+            _ => Ok(()),
+        }
     }
 }
 
