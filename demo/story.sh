@@ -88,7 +88,7 @@ write_products() {
     ln -s 1.html "$shop/site/products/first.html"
 }
 
-page() { curl -sf --max-time 2 "http://127.0.0.1:$WEB_PORT/$1"; }
+page() { curl -sf --max-time "${2:-2}" "http://127.0.0.1:$WEB_PORT/$1"; }
 
 wait_for_web() {
     local tries
@@ -146,12 +146,14 @@ kill_watcher() {
     watcher=''
 }
 
+# The time is that of the request, not of its answer. An answer that takes longer than 0.3 s counts as none.
 watch_web() {
     kill_watcher
     (
         trap 'exit 0' TERM
         while kill -0 $$ 2>/dev/null; do # a killed demo leaves nothing running
-            if page index.html >/dev/null; then printf '%s up\n' "$EPOCHREALTIME"; else printf '%s down\n' "$EPOCHREALTIME"; fi
+            asked=$EPOCHREALTIME
+            if page index.html 0.3 >/dev/null; then printf '%s up\n' "$asked"; else printf '%s down\n' "$asked"; fi
             sleep 0.02
         done
     ) >"$root/visits" 7>&- &
