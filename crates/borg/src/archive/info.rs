@@ -1,19 +1,24 @@
 //! What an archive records about itself.
 
-use crate::crypto::{Authenticity, Key, authenticate};
+use crate::crypto::{Authenticity, authenticate};
 use crate::msgpack::{Fault, Reader, each_field};
+use crate::repository::Repository;
 use crate::{Error, Id};
 
 /// Whether the archive's metadata carries an authentication code of its own.
 ///
-/// Even without, its integrity is as good as its id; what the code adds is the proof that it was written as an
-/// archive. A wrong code is no status but [`Error::Archive`].
+/// Even without, its integrity is as good as its id and the manifest that names it; what the code adds is the proof
+/// that it was written as an archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tam {
     /// It does, and it is right.
     Verified,
     /// It does not: an archive written before Borg 1.2.5 or 1.1.18 and not touched since.
     Absent,
+    /// It does, and it is wrong, which is an error unless [`OpenOptions::ignore_invalid_archive_tam`] is set.
+    ///
+    /// [`OpenOptions::ignore_invalid_archive_tam`]: crate::OpenOptions::ignore_invalid_archive_tam
+    Invalid,
 }
 
 /// Sums recorded when the archive was made, since Borg 1.2.
@@ -55,12 +60,18 @@ pub struct ArchiveInfo {
 }
 
 /// The description and the ids of the item stream's chunks.
-pub(super) fn parse(key: &Key, name: &str, id: Id, packed: &[u8]) -> Result<(ArchiveInfo, Vec<Id>), Error> {
+pub(super) fn parse(
+    repository: &Repository,
+    name: &str,
+    id: Id,
+    packed: &[u8],
+) -> Result<(ArchiveInfo, Vec<Id>), Error> {
     let failed = |reason: String| Error::Archive { name: name.to_owned(), reason };
     let malformed = |fault: Fault| failed(format!("its metadata is malformed: {fault}"));
-    let tam = match authenticate(key, "archive", packed).map_err(malformed)? {
+    let tam = match authenticate(repository.key(), "archive", packed).map_err(malformed)? {
         Authenticity::Verified => Tam::Verified,
         Authenticity::Absent => Tam::Absent,
+        Authenticity::Invalid if repository.ignores_invalid_archive_tam() => Tam::Invalid,
         Authenticity::Invalid => return Err(failed("its authentication code is wrong".into())),
     };
     let mut info = ArchiveInfo {

@@ -31,7 +31,7 @@ impl<'r> Archive<'r> {
     pub(crate) fn open(repository: &'r Repository, name: &str, id: Id) -> Result<Self, Error> {
         let mut reader = repository.chunks();
         let packed = reader.read(&id, None)?;
-        let (info, stream) = info::parse(repository.key(), name, id, packed)?;
+        let (info, stream) = info::parse(repository, name, id, packed)?;
         Ok(Self { repository, info, stream })
     }
 

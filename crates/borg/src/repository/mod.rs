@@ -29,11 +29,20 @@ pub struct OpenOptions<'a> {
     pub lock: Lock,
     /// What Borg on this host calls it in locks, if `BORG_HOST_ID` says so; by default what Borg finds on its own.
     pub host_id: Option<&'a str>,
+    /// Read archives whose own authentication code is wrong. `borg check --repair` before 1.2.5 left such behind; Borg has
+    /// the same way out (`BORG_WORKAROUNDS=ignore_invalid_archive_tam`). Everything else is verified as ever.
+    pub ignore_invalid_archive_tam: bool,
 }
 
 impl Default for OpenOptions<'_> {
     fn default() -> Self {
-        Self { passphrase: &|| Ok(None), keys: &[], lock: Lock::default(), host_id: None }
+        Self {
+            passphrase: &|| Ok(None),
+            keys: &[],
+            lock: Lock::default(),
+            host_id: None,
+            ignore_invalid_archive_tam: false,
+        }
     }
 }
 
@@ -54,6 +63,7 @@ pub struct Repository {
     key: Key,
     manifest: Manifest,
     store: Store,
+    ignore_invalid_archive_tam: bool,
     // Declared last: fields are dropped in order, and nothing may be read once the lock is gone.
     _lock: Option<SharedLock>,
 }
@@ -88,7 +98,15 @@ impl Repository {
             KeySource { repository_id: config.id, in_config: config.key.as_deref(), paths: options.keys };
         let key = Key::load(sealed, &source, options.passphrase)?;
         let manifest = chunks::open_manifest(&key, sealed)?;
-        Ok(Self { path, id: config.id, key, manifest, store, _lock: lock })
+        Ok(Self {
+            path,
+            id: config.id,
+            key,
+            manifest,
+            store,
+            ignore_invalid_archive_tam: options.ignore_invalid_archive_tam,
+            _lock: lock,
+        })
     }
 
     /// Where it is.
@@ -133,6 +151,10 @@ impl Repository {
 
     pub(crate) fn key(&self) -> &Key {
         &self.key
+    }
+
+    pub(crate) fn ignores_invalid_archive_tam(&self) -> bool {
+        self.ignore_invalid_archive_tam
     }
 
     pub(crate) fn store(&self) -> &Store {

@@ -1,6 +1,8 @@
 //! Helpers of all tests: the real `borg`, trees of files, and comparing them.
 #![allow(dead_code, reason = "every test file uses a part of these")]
 
+pub mod forge;
+
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr};
 use std::fs;

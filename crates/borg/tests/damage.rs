@@ -1,0 +1,298 @@
+//! Damage costs what is damaged and nothing else, and never goes unnoticed.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use common::{Bench, PASSPHRASE, noise};
+use reprise_borg::{Error, Extraction, Id, OpenOptions, Options, ProblemKind, Report, Repository, Tam};
+use reprise_model::{Observer, Unobserved};
+use secrecy::SecretString;
+
+fn extract(bench: &Bench, name: &str, options: Options) -> (PathBuf, Result<Report, Error>) {
+    let out = bench.empty(name);
+    let repository = bench.open();
+    let archive = repository.archive("a").unwrap();
+    let report = archive.extract(&Extraction::everything().with(options), &out, &Unobserved);
+    (out, report)
+}
+
+/// Where the chunk lies: its segment file and the offset of its data.
+fn locate(bench: &Bench, id: Id) -> (PathBuf, usize) {
+    for entry in fs::read_dir(bench.repo().join("data/0")).unwrap() {
+        let path = entry.unwrap().path();
+        let content = fs::read(&path).unwrap();
+        if let Some(at) = content.windows(32).position(|window| window == id.0) {
+            return (path, at + 32);
+        }
+    }
+    panic!("the chunk is nowhere");
+}
+
+/// A repository with a file of several chunks, another name of it, and others.
+fn prepared(encryption: &str) -> (Bench, Vec<Id>) {
+    let bench = Bench::with(encryption);
+    fs::write(bench.src().join("big"), noise(1, 1_500_000)).unwrap();
+    fs::write(bench.src().join("good"), noise(2, 500_000)).unwrap();
+    fs::write(bench.src().join("small"), "small").unwrap();
+    // Backed up later than its first name: directories come after the files beside them.
+    fs::create_dir(bench.src().join("dir")).unwrap();
+    fs::hard_link(bench.src().join("big"), bench.src().join("dir/again")).unwrap();
+    bench.create("a", &["--chunker-params", "buzhash,15,18,16,4095"]);
+    let repository = bench.open();
+    let big = repository.archive("a").unwrap().find(b"big").unwrap();
+    let ids: Vec<_> = big.chunks.unwrap().iter().map(|chunk| chunk.id).collect();
+    assert!(ids.len() > 4);
+    (bench, ids)
+}
+
+#[test]
+fn a_corrupt_chunk_costs_its_file_and_nothing_else() {
+    for encryption in ["none", "repokey-blake2"] {
+        let (bench, ids) = prepared(encryption);
+        let (segment, at) = locate(&bench, ids[2]);
+        let mut content = fs::read(&segment).unwrap();
+        content[at + 100] ^= 1;
+        fs::write(segment, content).unwrap();
+
+        let (out, report) = extract(&bench, "out", Options::default());
+        let report = report.unwrap();
+        let mut names: Vec<_> = fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["dir", "good", "small"]);
+        assert!(!out.join("dir/again").exists());
+        assert_eq!(fs::read(out.join("good")).unwrap(), noise(2, 500_000));
+        let [content, link] = report.problems.as_slice() else { panic!("{:?}", report.problems) };
+        assert_eq!(content.path, b"big");
+        assert_eq!(content.destination.as_deref(), Some(Path::new("big")));
+        let ProblemKind::Content { range, cause } = &content.kind else { panic!("{content}") };
+        assert!(matches!(&**cause, Error::Integrity { id, .. } if *id == ids[2]));
+        assert!(range.start > 0 && range.end > range.start && range.end < 1_500_000);
+        assert!(matches!(&link.kind, ProblemKind::HardLink { target } if target == b"big"));
+
+        // Kept if wanted, with zeros for what is lost.
+        let options = Options { keep_damaged: true, ..Options::default() };
+        let (out, report) = extract(&bench, "kept", options);
+        assert_eq!(report.unwrap().problems.len(), 1);
+        let mut expected = noise(1, 1_500_000);
+        expected[range.start as usize..range.end as usize].fill(0);
+        assert!(fs::read(out.join("dir/again")).unwrap() == expected);
+
+        // Reading tells as well, but not for the rest of the file.
+        let repository = bench.open();
+        let archive = repository.archive("a").unwrap();
+        let big = archive.find(b"big").unwrap();
+        assert!(matches!(archive.read(&big, 0..1_500_000), Err(Error::Integrity { .. })));
+        assert_eq!(archive.read(&big, 0..10).unwrap(), noise(1, 10));
+
+        // A stream leaves the file out.
+        let mut stream = Vec::new();
+        let report = archive.export_tar(&Extraction::everything(), &mut stream, &Unobserved).unwrap();
+        assert_eq!(report.losses().next().unwrap().path, b"big");
+    }
+}
+
+#[test]
+fn a_missing_chunk_costs_its_file_and_nothing_else() {
+    let (bench, ids) = prepared("repokey");
+    bench.borg(&["debug", "delete-obj", bench.repo().to_str().unwrap(), &ids[1].to_string()]);
+    let (out, report) = extract(&bench, "out", Options::default());
+    let report = report.unwrap();
+    assert!(!out.join("big").exists());
+    let ProblemKind::Content { cause, .. } = &report.problems[0].kind else {
+        panic!("{:?}", report.problems)
+    };
+    assert!(matches!(&**cause, Error::ChunkMissing { id } if *id == ids[1]));
+    assert!(report.problems[0].is_loss() && report.items == 4, "{report:?}");
+}
+
+#[test]
+fn what_a_repair_replaced_with_zeros_is_not_passed_off_as_content() {
+    let (bench, ids) = prepared("none");
+    bench.borg(&["debug", "delete-obj", bench.repo().to_str().unwrap(), &ids[1].to_string()]);
+    let mut check = bench.command(bench.dir.path(), &["check", "--repair", bench.repo().to_str().unwrap()]);
+    check.env("BORG_CHECK_I_KNOW_WHAT_I_AM_DOING", "YES").output().unwrap();
+    // Borg 1.2.4 leaves an archive that it repaired with a code that no longer fits; newer ones make a new code.
+    let options = OpenOptions { ignore_invalid_archive_tam: true, ..OpenOptions::default() };
+    let repository = Repository::open(bench.repo(), &options).unwrap();
+    let archive = repository.archive("a").unwrap();
+    if archive.info().tam == Tam::Invalid {
+        assert!(matches!(bench.open().archive("a"), Err(Error::Archive { .. })));
+    }
+    let out = bench.empty("out");
+    let report = archive.extract(&Extraction::everything(), &out, &Unobserved).unwrap();
+    assert!(!out.join("big").exists());
+    assert!(matches!(report.problems[0].kind, ProblemKind::Repaired { .. }), "{:?}", report.problems);
+    let big = archive.find(b"big").unwrap();
+    assert!(big.is_damaged());
+    assert!(matches!(archive.read_all(&big, u64::MAX), Err(Error::Integrity { id, .. }) if id == ids[1]));
+}
+
+#[test]
+fn chunks_that_were_swapped_are_found_out() {
+    // Valid in all but their place: only the id tells.
+    let (bench, ids) = prepared("repokey");
+    let [(segment, one), (same, two)] = [locate(&bench, ids[1]), locate(&bench, ids[2])];
+    assert_eq!(segment, same);
+    let mut content = fs::read(&segment).unwrap();
+    for (at, id) in [(one, ids[2]), (two, ids[1])] {
+        content[at - 32..at].copy_from_slice(&id.0);
+        let head = at - 41;
+        let size = u32::from_le_bytes(content[head + 4..head + 8].try_into().unwrap()) as usize;
+        let crc = crc32fast::hash(&content[head + 4..head + size]);
+        content[head..head + 4].copy_from_slice(&crc.to_le_bytes());
+    }
+    fs::write(&segment, content).unwrap();
+    for entry in fs::read_dir(bench.repo()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.file_name().unwrap().to_str().unwrap().starts_with("index.") {
+            fs::remove_file(path).unwrap();
+        }
+    }
+    let (out, report) = extract(&bench, "out", Options::default());
+    assert!(report.unwrap().losses().any(|problem| problem.path == b"big"));
+    assert!(!out.join("big").exists());
+}
+
+#[test]
+fn passphrases_are_asked_for_only_if_needed_and_wrong_ones_are_told_apart() {
+    let open = |bench: &Bench, answer: Option<&str>| {
+        let passphrase = || Ok(answer.map(|text| SecretString::from(text.to_owned())));
+        Repository::open(bench.repo(), &OpenOptions { passphrase: &passphrase, ..OpenOptions::default() })
+    };
+    let bench = Bench::with("repokey");
+    assert!(matches!(open(&bench, Some("wrong")), Err(Error::WrongPassphrase)));
+    assert!(matches!(open(&bench, Some("")), Err(Error::WrongPassphrase)));
+    assert!(matches!(open(&bench, None), Err(Error::PassphraseNeeded)));
+    open(&bench, Some(PASSPHRASE)).unwrap();
+
+    let bench = Bench::with("none");
+    let never = || panic!("asked for a passphrase that nothing needs");
+    Repository::open(bench.repo(), &OpenOptions { passphrase: &never, ..OpenOptions::default() }).unwrap();
+
+    let bench = Bench::with("keyfile");
+    let error = open(&bench, Some(PASSPHRASE)).unwrap_err();
+    assert!(matches!(error, Error::Key { .. }), "{error}");
+    let failing = || Err("the agent is not running".into());
+    let keys = [bench.path("home/.config/borg/keys")];
+    let options = OpenOptions { passphrase: &failing, keys: &keys, ..OpenOptions::default() };
+    let error = Repository::open(bench.repo(), &options).unwrap_err();
+    assert!(error.to_string().contains("agent is not running"));
+}
+
+/// Everything an archive says and holds, or nothing if any of it is in doubt.
+fn read_everything(repo: &Path) -> Result<BTreeMap<Vec<u8>, String>, Error> {
+    let repository = common::open(repo, Path::new("/nonexistent"))?;
+    let mut all = BTreeMap::new();
+    for entry in repository.archives() {
+        let archive = repository.archive(&entry.name)?;
+        all.insert(entry.name.clone().into_bytes(), format!("{:?}", archive.info()));
+        for item in archive.items() {
+            let item = item?;
+            let content = item.chunks.is_some().then(|| archive.read_all(&item, 1 << 20)).transpose()?;
+            all.insert(item.path.clone(), format!("{item:?} {content:?}"));
+        }
+    }
+    Ok(all)
+}
+
+#[test]
+fn no_flipped_bit_ever_changes_what_is_read() {
+    for encryption in ["none", "repokey"] {
+        let bench = Bench::with(encryption);
+        fs::write(bench.src().join("a"), "the first file").unwrap();
+        fs::write(bench.src().join("b"), "lorem ipsum ".repeat(20)).unwrap();
+        bench.create("a", &["--timestamp", "2020-01-01T00:00:00"]);
+        let truth = read_everything(&bench.repo()).unwrap();
+        let mut files: Vec<PathBuf> = fs::read_dir(bench.repo().join("data/0"))
+            .unwrap()
+            .chain(fs::read_dir(bench.repo()).unwrap())
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.is_file())
+            .filter(|path| !["nonce", "README", "config"].iter().any(|name| path.ends_with(name)))
+            .collect();
+        files.sort();
+        let (mut same, mut errors) = (0, 0);
+        for file in files {
+            let sound = fs::read(&file).unwrap();
+            let in_index = file.file_name().unwrap().to_str().unwrap().starts_with("index");
+            // Every byte of segments and small files; of the index, which is mostly empty, a sample. Where every
+            // attempt costs a key derivation, fewer.
+            let step = match (in_index, encryption) {
+                (true, _) => sound.len() / 60 + 1,
+                (false, "none") => 1,
+                (false, _) => 7,
+            };
+            for at in (0..sound.len()).step_by(step) {
+                let mut damaged = sound.clone();
+                damaged[at] ^= 1 << (at % 8);
+                fs::write(&file, damaged).unwrap();
+                match read_everything(&bench.repo()) {
+                    Ok(read) => {
+                        // Losing the last commit leads back to the empty repository before it, as borg has it.
+                        assert!(read == truth || read.is_empty(), "{} byte {at}", file.display());
+                        same += 1;
+                    }
+                    Err(_) => errors += 1,
+                }
+            }
+            fs::write(&file, sound).unwrap();
+        }
+        assert!(same > 0 && errors > 50, "{encryption}: {same} without effect, {errors} errors");
+    }
+}
+
+#[test]
+fn a_full_file_system_ends_the_extraction_with_an_error_of_its_own() {
+    let (bench, _) = prepared("none");
+    let small = bench.empty("small");
+    let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(&small).status();
+    assert!(mount.unwrap().success(), "this test mounts a small file system: run it as root");
+    let repository = bench.open();
+    let result = repository.archive("a").unwrap().extract(&Extraction::everything(), &small, &Unobserved);
+    assert!(Command::new("umount").arg(&small).status().unwrap().success());
+    let error = result.unwrap_err();
+    assert!(matches!(error, Error::DestinationFull { .. }), "{error}");
+    assert!(error.hint().unwrap().contains("Free space"));
+}
+
+/// Cancels after so many bytes.
+struct Impatient {
+    bytes: AtomicU64,
+    items: AtomicU64,
+    limit: u64,
+}
+
+impl Observer for Impatient {
+    fn advance(&self, bytes: u64, items: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.items.fetch_add(items, Ordering::Relaxed);
+    }
+    fn item(&self, _: &[u8]) {}
+    fn cancelled(&self) -> bool {
+        self.bytes.load(Ordering::Relaxed) >= self.limit
+    }
+}
+
+#[test]
+fn progress_adds_up_and_cancelling_ends_soon() {
+    let (bench, _) = prepared("repokey");
+    let repository = bench.open();
+    let archive = repository.archive("a").unwrap();
+    let observer = Impatient { bytes: 0.into(), items: 0.into(), limit: u64::MAX };
+    let report = archive.extract(&Extraction::everything(), &bench.empty("all"), &observer).unwrap();
+    assert_eq!(report.bytes, observer.bytes.load(Ordering::Relaxed));
+    assert_eq!(report.items, observer.items.load(Ordering::Relaxed));
+    assert_eq!((report.items, report.bytes), (6, 2_000_005));
+
+    let observer = Impatient { bytes: 0.into(), items: 0.into(), limit: 1 };
+    let result = archive.extract(&Extraction::everything(), &bench.empty("some"), &observer);
+    assert!(matches!(result, Err(Error::Cancelled)));
+    assert!(observer.bytes.load(Ordering::Relaxed) < 2_000_005);
+    let result = archive.export_tar(&Extraction::everything(), std::io::sink(), &observer);
+    assert!(matches!(result, Err(Error::Cancelled)));
+}
