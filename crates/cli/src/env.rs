@@ -61,7 +61,7 @@ fn default_state_dir() -> PathBuf {
     }
 }
 
-/// Where Borg 1.x looks for keys: BORG_KEY_FILE, else BORG_KEYS_DIR, else below its configuration.
+/// Where Borg 1.x looks for keys: `BORG_KEY_FILE`, else `BORG_KEYS_DIR`, else below its configuration.
 fn borg_keys() -> Vec<PathBuf> {
     if let Some(file) = path("BORG_KEY_FILE") {
         return vec![file];

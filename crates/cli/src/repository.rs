@@ -57,6 +57,7 @@ pub fn open(path: &Path, env: &Env) -> Result<Repository, reprise_borg::Error> {
         keys: &env.borg_keys,
         lock: Lock::Shared { wait: LOCK_WAIT },
         host_id: env.borg_host_id.as_deref(),
+        ..OpenOptions::default()
     };
     Repository::open(path, &options)
 }

@@ -140,7 +140,10 @@ impl Act<'_> {
         let record = self.operations.record(id)?;
         if record.status == Status::RolledBack {
             self.ui.line(self.ui.text(&Message::new("rollback-already").text("id", id)));
-            return self.shown(&record, Exit::Done);
+            if self.ui.json {
+                self.ui.print_json(&record);
+            }
+            return Ok(Exit::Done);
         }
         record.expect_reversible(SystemClock.now())?;
         let _lock = self.operations.lock(id)?;
@@ -223,13 +226,6 @@ impl Act<'_> {
         progress.end();
         conclude(&journal, &outcome, self.ui)
     }
-
-    fn shown(&self, record: &Record, exit: Exit) -> Result<Exit, Failure> {
-        if self.ui.json {
-            self.ui.print_json(record);
-        }
-        Ok(exit)
-    }
 }
 
 fn rollback_effect(record: &Record) -> Message {
@@ -270,7 +266,7 @@ fn summary(record: &Record, outcome: &Outcome, ui: &Ui) {
             ui.line(ui.text(&Message::new("ended-undo").text("id", id).text("until", until)));
         }
         (Verdict::RolledBack, Cause::Asked) => {
-            ui.line(ui.text(&Message::new("ended-rolled-back").text("id", id)))
+            ui.line(ui.text(&Message::new("ended-rolled-back").text("id", id)));
         }
         (Verdict::RolledBack, Cause::Cancelled) => ui.line(ui.text(&Message::new("ended-cancelled"))),
         (Verdict::RolledBack, Cause::Failed { error, hint }) => {

@@ -1,0 +1,97 @@
+//! Docker, asked and looked at.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::program::run;
+
+/// What `docker ARGS` prints; it must succeed.
+#[track_caller]
+pub fn docker<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) -> String {
+    run(Command::new("docker").args(args)).expect(0).stdout
+}
+
+pub(super) fn lines(text: &str) -> Vec<String> {
+    text.lines().map(ToOwned::to_owned).collect()
+}
+
+/// Waits until `condition` holds; fails the test after half a minute.
+#[track_caller]
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !condition() {
+        assert!(Instant::now() < deadline, "after 30 s still not: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The containers, volumes and networks whose names begin alike.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Objects {
+    /// Name to id, image, whether it runs, its health, its mounts.
+    pub containers: BTreeMap<String, String>,
+    /// Name to labels and mount point.
+    pub volumes: BTreeMap<String, String>,
+    /// Name to id.
+    pub networks: BTreeMap<String, String>,
+}
+
+impl Objects {
+    /// Those of the project `name`.
+    pub fn of(name: &str) -> Self {
+        let find = |list: &[&str]| {
+            let filter = format!("name={name}");
+            lines(&docker([list, &["-q", "--filter", &filter]].concat()))
+        };
+        let inspect = |kind: &str, ids: Vec<String>| -> Vec<Value> {
+            if ids.is_empty() {
+                return Vec::new();
+            }
+            let text = docker([kind.to_owned(), "inspect".to_owned()].into_iter().chain(ids));
+            serde_json::from_str(&text).expect("docker prints JSON")
+        };
+        let named = |value: &Value| value["Name"].as_str().unwrap_or_default().trim_matches('/').to_owned();
+        let containers = inspect("container", find(&["ps", "-a"])).into_iter().map(|container| {
+            let state = &container["State"];
+            // The volume's path, not what kind of mount it is called: that stays the same over engines.
+            let mut mounts: Vec<String> = container["Mounts"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|mount| format!("{} on {}", mount["Source"], mount["Destination"]))
+                .collect();
+            mounts.sort();
+            let text = format!(
+                "{} {} running {} {} {}",
+                container["Id"],
+                container["Image"],
+                state["Running"],
+                state["Health"]["Status"],
+                mounts.join(", ")
+            );
+            (named(&container), text)
+        });
+        let volumes = inspect("volume", find(&["volume", "ls"])).into_iter().map(|volume| {
+            (named(&volume), format!("{} {} {}", volume["Mountpoint"], volume["Labels"], volume["Options"]))
+        });
+        let networks = inspect("network", find(&["network", "ls"]))
+            .into_iter()
+            .map(|network| (named(&network), network["Id"].to_string()));
+        Self { containers: containers.collect(), volumes: volumes.collect(), networks: networks.collect() }
+    }
+
+    /// Fails the test unless `self`, how things were, is how they are now; containers get some time to be healthy.
+    #[track_caller]
+    pub fn expect_now(&self, name: &str) {
+        let mut now = Self::of(name);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while now != *self && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(100));
+            now = Self::of(name);
+        }
+        assert!(now == *self, "Docker's objects differ\nbefore: {self:#?}\nnow: {now:#?}");
+    }
+}

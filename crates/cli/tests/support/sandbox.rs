@@ -1,0 +1,101 @@
+//! A directory of a test's own, and the removal of all that the test made.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Once;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::docker::{docker, lines};
+use super::program::run;
+
+/// The label that everything of a test carries, with its [`owner`].
+pub const OWNER_LABEL: &str = "reprise.test.owner";
+
+/// Not /tmp, which may be in memory: files here keep extended attributes.
+const BASE: &str = "/var/tmp";
+const PREFIX: &str = "reprise-e2e-";
+
+/// Whose a thing is: this process.
+pub fn owner() -> String {
+    std::process::id().to_string()
+}
+
+/// A directory, and a name that nothing else in Docker has. Both go when this is dropped.
+#[derive(Debug)]
+pub struct Sandbox {
+    /// The directory.
+    pub dir: PathBuf,
+    /// A name for a Compose project, and the beginning of the name of everything else.
+    pub name: String,
+}
+
+impl Sandbox {
+    /// A new one.
+    pub fn new() -> Self {
+        static SWEPT: Once = Once::new();
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        SWEPT.call_once(sweep);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("e2e{}x{number}", owner());
+        let dir = Path::new(BASE).join(format!("{PREFIX}{}-{number}", owner()));
+        fs::create_dir(&dir).expect("a sandbox can be made");
+        Self { dir, name }
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        remove_docker(&[format!("label=com.docker.compose.project={}", self.name)], &self.name);
+        remove_directory(&self.dir);
+    }
+}
+
+/// Removes what tests left behind whose process is gone.
+fn sweep() {
+    let gone = |pid: &str| !Path::new("/proc").join(pid).exists();
+    for entry in fs::read_dir(BASE).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let Some((pid, number)) = name.strip_prefix(PREFIX).and_then(|rest| rest.split_once('-')) else {
+            continue;
+        };
+        if gone(pid) {
+            let project = format!("e2e{pid}x{number}");
+            remove_docker(&[format!("label=com.docker.compose.project={project}")], &project);
+            remove_directory(&entry.path());
+        }
+    }
+}
+
+/// Removes containers, volumes and networks that `filters` find, and those whose names begin with `prefix`.
+fn remove_docker(filters: &[String], prefix: &str) {
+    let mut found = [Vec::new(), Vec::new(), Vec::new()];
+    let kinds: [&[&str]; 3] = [&["ps", "-a"], &["volume", "ls"], &["network", "ls"]];
+    for (ids, kind) in found.iter_mut().zip(kinds) {
+        for filter in filters.iter().cloned().chain([format!("name={prefix}_"), format!("name={prefix}-")]) {
+            ids.extend(lines(&docker([kind, &["-q", "--filter", &filter]].concat())));
+        }
+        ids.sort();
+        ids.dedup();
+    }
+    let removals: [&[&str]; 3] = [&["rm", "--force", "--volumes"], &["volume", "rm"], &["network", "rm"]];
+    for (ids, removal) in found.iter().zip(removals) {
+        if !ids.is_empty() {
+            let _ = run(Command::new("docker").args(removal).args(ids));
+        }
+    }
+    // What a restore set aside beside volumes.
+    for volume in &found[1] {
+        let _ = fs::remove_dir_all(Path::new("/var/lib/docker/volumes").join(volume));
+    }
+}
+
+fn remove_directory(dir: &Path) {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let mut points: Vec<&str> = mounts.lines().filter_map(|line| line.split(' ').nth(4)).collect();
+    points.retain(|point| Path::new(point).starts_with(dir));
+    for point in points.iter().rev() {
+        let _ = run(Command::new("umount").arg("--lazy").arg(point));
+    }
+    let _ = fs::remove_dir_all(dir);
+}

@@ -1,0 +1,96 @@
+//! What is found before a restore, and what forbids it.
+
+use reprise_model::Severity;
+
+use super::*;
+
+#[test]
+fn a_sound_restore_has_only_news() {
+    let findings = Shop::new().plan().findings;
+    assert!(findings.iter().all(|finding| finding.severity == Severity::Info), "{findings:?}");
+}
+
+#[test]
+fn a_full_disk_is_found_before_anything_is_touched() {
+    let mut shop = Shop::new();
+    for site in &mut shop.facts.sites {
+        // Enough for each alone, not for both.
+        site.space.free_bytes = 80 << 20;
+    }
+    assert_eq!(shop.codes()[0], "no-space");
+    assert!(shop.plan().blockers().next().is_some());
+}
+
+#[test]
+fn two_file_systems_are_counted_apart() {
+    let mut shop = Shop::new();
+    for (device, site) in (1..).zip(&mut shop.facts.sites) {
+        site.space = Space { device, free_bytes: 80 << 20, free_inodes: u64::MAX };
+    }
+    assert_eq!(shop.plan().blockers().count(), 0);
+}
+
+#[test]
+fn running_out_of_inodes_counts_as_full() {
+    let mut shop = Shop::new();
+    for site in &mut shop.facts.sites {
+        site.space.free_inodes = 1500;
+    }
+    assert_eq!(shop.codes()[0], "no-inodes");
+}
+
+#[test]
+fn without_docker_nothing_is_restored_in_place() {
+    let mut shop = Shop::new();
+    shop.facts.engine = Some(Err("connection refused".into()));
+    shop.facts.containers.clear();
+    assert!(shop.plan().blockers().any(|finding| finding.code() == "docker-unreachable"));
+}
+
+#[test]
+fn a_mount_point_cannot_be_exchanged() {
+    let mut shop = Shop::new();
+    shop.facts.sites[1].mounts = vec!["/srv/shop/media".into()];
+    assert_eq!(shop.codes()[0], "mount-point");
+}
+
+#[test]
+fn a_volume_with_options_of_its_own_cannot_be_exchanged() {
+    let mut shop = Shop::new();
+    let volume = shop.facts.sites[0].volume.as_mut().unwrap();
+    volume.options.insert("device".into(), "/mnt/nfs".into());
+    assert_eq!(shop.codes()[0], "volume-driver");
+}
+
+#[test]
+fn what_lies_at_the_destination_is_never_replaced() {
+    let mut shop = Shop::elsewhere(Adaptation::None);
+    shop.facts.sites[1].present = Some(directory());
+    assert_eq!(shop.codes()[0], "destination-occupied");
+}
+
+#[test]
+fn a_container_that_sees_the_target_from_above_is_pointed_out() {
+    let mut shop = Shop::new();
+    shop.facts.containers.push(container("agent", "agent", "/srv"));
+    assert_eq!(shop.codes()[0], "container-above");
+    assert!(!shop.plan().stops().any(|name| name == "agent"));
+}
+
+#[test]
+fn a_volume_without_its_project_is_pointed_out() {
+    let mut shop = Shop::new();
+    shop.choice.restore_type = RestoreType::VolumesOnly;
+    shop.facts.sites.truncate(1);
+    assert_eq!(shop.codes()[0], "volume-without-project");
+}
+
+#[test]
+fn a_project_that_does_not_run_is_told_how_to_start() {
+    let mut shop = Shop::new();
+    shop.facts.containers.clear();
+    let plan = shop.plan();
+    let finding = plan.findings.iter().find(|finding| finding.code() == "project-not-running").unwrap();
+    let advice = finding.advice.as_ref().unwrap().in_lang(Lang::En);
+    assert!(advice.contains("docker compose up -d") && advice.contains("/srv/shop"), "{advice}");
+}
