@@ -11,12 +11,19 @@ use crate::repository::Location;
 #[derive(Debug, Parser)]
 #[command(name = "reprise", version, max_term_width = 110, after_help = EXAMPLES)]
 pub struct Cli {
-    /// Where operations are recorded [default: /var/lib/reprise for root, else `$XDG_STATE_HOME/reprise`]
-    #[arg(long, global = true, value_name = "DIR", env = "REPRISE_STATE_DIR", hide_env_values = true)]
+    /// Where operations are recorded [default: /var/lib/reprise for root]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Global options",
+        value_name = "DIR",
+        env = "REPRISE_STATE_DIR",
+        hide_env_values = true
+    )]
     pub state_dir: Option<PathBuf>,
 
     /// Language of messages [default: the locale's]
-    #[arg(long, global = true, value_name = "LANG")]
+    #[arg(long, global = true, help_heading = "Global options", value_name = "LANG")]
     pub lang: Option<LangArg>,
 
     /// What to do
@@ -26,17 +33,22 @@ pub struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  reprise archives /backup/borg                          which archives there are
-  reprise contents /backup/borg::latest                  what is in the newest one
-  reprise docker restore /backup/borg::latest            restore step by step, with questions
-  reprise docker restore /backup/borg::latest --in-place --dry-run
-  reprise operations                                     what was done, and what can be undone
-  reprise operations rollback latest                     put back what was there before
+  reprise archives /backup/borg                  which archives there are
+  reprise contents /backup/borg::latest          what is in the newest one
+  reprise docker restore /backup/borg::latest    restore step by step, with questions
+  reprise operations                             what was done, what can be undone
+  reprise operations rollback latest             put back what was there before
 
-The passphrase is taken from BORG_PASSPHRASE, BORG_PASSCOMMAND or BORG_PASSPHRASE_FD, else asked for.
+The passphrase comes from BORG_PASSPHRASE, BORG_PASSCOMMAND or
+BORG_PASSPHRASE_FD, else it is asked for.
 
-Exit codes: 0 done, 1 done with warnings, 2 error (nothing changed), 3 failed and rolled back,
-4 failed and the rollback is incomplete, 130 cancelled (and rolled back).";
+Exit codes:
+  0    done
+  1    done with warnings
+  2    error, nothing was changed
+  3    failed and rolled back
+  4    failed, and the rollback is incomplete
+  130  cancelled and rolled back";
 
 /// What `reprise` does.
 #[derive(Debug, Subcommand)]
@@ -91,17 +103,18 @@ pub enum DockerCommand {
 }
 
 const RESTORE_HELP: &str = "\
-In place, everything is extracted beside its target while services run; then containers stop, the trees
-change places, and containers start again. What was there is kept for 8 hours: `reprise operations rollback ID`
-puts it back. A failure or Ctrl+C undoes everything.
+In place, everything is extracted beside its target while services run. Then
+containers stop, the trees change places, and containers start again. What was
+there is kept for 8 hours: `reprise operations rollback ID` puts it back.
+A failure or Ctrl+C undoes everything.
 
-Examples:
-  reprise docker restore /backup/borg::latest --in-place --dry-run      show the plan, change nothing
-  reprise docker restore /backup/borg::latest --in-place                restore, after you agreed
-  reprise docker restore /backup/borg::latest --express                 all of it in place, one question
-  reprise docker restore /backup/borg::latest --to /opt/restored --adapt auto-modify
-  reprise docker restore /backup/borg::latest --in-place --item volume:shop_db
-  reprise docker restore /backup/borg::latest --in-place --script complete > restore.sh";
+Examples, all beginning with: reprise docker restore /backup/borg::latest
+  --in-place --dry-run                       show the plan, change nothing
+  --in-place                                 restore, after you agreed
+  --express                                  all of it in place, one question
+  --to /opt/restored --adapt auto-modify     beside what runs, ready to start
+  --in-place --item volume:shop_db           one volume
+  --in-place --script complete > restore.sh  the same as a script";
 
 /// Arguments of `reprise docker restore`.
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
@@ -130,9 +143,9 @@ pub struct RestoreArgs {
     #[arg(long)]
     pub no_restart: bool,
     /// Show the plan and rehearse it; change nothing
-    #[arg(long, conflicts_with = "script")]
+    #[arg(long)]
     pub dry_run: bool,
-    /// Print the plan as a bash script instead of running it
+    /// Print the plan as a bash script and change nothing
     #[arg(long, value_enum, value_name = "DETAIL")]
     pub script: Option<ScriptArg>,
     /// For an emergency: everything, in place, one question

@@ -9,6 +9,7 @@ use reprise_model::{Adaptation, Choice, Contents, Destination, ItemKind, ItemRef
 use crate::args::{AdaptArg, RestoreArgs};
 use crate::failure::Failure;
 use crate::ui::{Ui, printable};
+use crate::view;
 
 /// An answer with the text that stands for it.
 struct Labelled<T>(T, String);
@@ -25,10 +26,14 @@ pub fn choice(args: &RestoreArgs, contents: &Contents, ui: &Ui) -> Result<Choice
     let (restore_type, items) = match (args.restore_type, args.items.is_empty()) {
         (Some(given), _) => (given.into(), args.items.clone()),
         (None, false) => (RestoreType::Custom, args.items.clone()),
-        (None, true) if args.express || args.in_place || args.to.is_some() || !ui.can_ask() => {
+        (None, true) if args.express || args.in_place || args.to.is_some() || !Ui::can_ask() => {
             (RestoreType::Full, Vec::new())
         }
-        (None, true) => what(contents, ui)?,
+        (None, true) => {
+            view::contents::show(contents, ui);
+            ui.line("");
+            what(contents, ui)?
+        }
     };
     if restore_type != RestoreType::Custom && !items.is_empty() {
         return Err(Failure::new("--item names single items, so it goes with --type custom only"));
@@ -36,7 +41,7 @@ pub fn choice(args: &RestoreArgs, contents: &Contents, ui: &Ui) -> Result<Choice
     let destination = match &args.to {
         _ if args.in_place || args.express => Destination::InPlace,
         Some(directory) => Destination::Directory(std::path::absolute(directory)?),
-        None if ui.can_ask() => destination(ui)?,
+        None if Ui::can_ask() => destination(ui)?,
         None => {
             return Err(Failure::new("it is not said where to restore to")
                 .hint("use --in-place for where everything came from, or --to DIR for another place"));
@@ -102,7 +107,7 @@ fn adaptation(ui: &Ui) -> Result<Adaptation, Failure> {
 
 /// Asks whether to go on. What changes things in place is agreed to by typing a word.
 pub fn agreement(in_place: bool, ui: &Ui) -> Result<(), Failure> {
-    if !ui.can_ask() {
+    if !Ui::can_ask() {
         return Err(Failure::new("this changes the host, and nobody can be asked")
             .hint("add --yes to go on without a question, or --dry-run to only look"));
     }

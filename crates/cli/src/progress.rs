@@ -82,8 +82,6 @@ impl Watch for Progress<'_> {
             Direction::Backward => self.ui.text(&Message::new("undoing").text("step", what)),
         };
         let percent = self.percent(index, direction);
-        self.bar.set_prefix(format!("{percent:3}% [{}/{total}] {what}", index + 1));
-        self.bar.set_message("");
         self.bar.reset();
         if direction == Direction::Forward && step.estimate.bytes > 0 {
             self.bar.set_length(step.estimate.bytes);
@@ -93,6 +91,8 @@ impl Watch for Progress<'_> {
         } else {
             self.bar.set_style(style("{spinner} {prefix} {elapsed}"));
         }
+        self.bar.set_message("");
+        self.bar.set_prefix(format!("{percent:3}% [{}/{total}] {what}", index + 1));
         self.bar.enable_steady_tick(Duration::from_millis(100));
     }
 
@@ -109,6 +109,6 @@ impl Watch for Progress<'_> {
 
     fn warn(&self, warning: &Message) {
         let text = self.ui.text(warning);
-        self.bar.suspend(|| self.ui.warn(&text));
+        self.bar.suspend(|| Ui::warn(&text));
     }
 }

@@ -49,7 +49,7 @@ impl Ui {
     }
 
     /// `value` as JSON on standard output.
-    pub fn print_json(&self, value: &impl Serialize) {
+    pub fn print_json(value: &impl Serialize) {
         match serde_json::to_string_pretty(value) {
             Ok(text) => anstream::println!("{text}"),
             Err(error) => anstream::eprintln!("{error}"),
@@ -57,7 +57,7 @@ impl Ui {
     }
 
     /// An error and what to do about it, on standard error.
-    pub fn failure_for_people(&self, message: &str, hint: Option<&str>) {
+    pub fn failure_for_people(message: &str, hint: Option<&str>) {
         anstream::eprintln!("{} {}", "error:".red().bold(), printable(message));
         if let Some(hint) = hint {
             anstream::eprintln!("{} {}", "hint:".cyan(), printable(hint));
@@ -66,20 +66,20 @@ impl Ui {
 
     /// What ended the program early, for people and, with `--json`, for programs.
     pub fn failure(&self, failure: &Failure) {
-        self.failure_for_people(&failure.message, failure.hint.as_deref());
+        Self::failure_for_people(&failure.message, failure.hint.as_deref());
         if self.json {
             let (message, hint) = (&failure.message, &failure.hint);
-            self.print_json(&serde_json::json!({ "error": { "message": message, "hint": hint } }));
+            Self::print_json(&serde_json::json!({ "error": { "message": message, "hint": hint } }));
         }
     }
 
     /// Something to look at, on standard error.
-    pub fn warn(&self, text: &str) {
+    pub fn warn(text: &str) {
         anstream::eprintln!("{} {}", "warning:".yellow().bold(), printable(text));
     }
 
     /// Whether a person can be asked.
-    pub fn can_ask(&self) -> bool {
+    pub fn can_ask() -> bool {
         std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
     }
 

@@ -34,7 +34,7 @@ pub fn run(args: &ArchivesArgs, env: &Env, ui: &Ui) -> Result<Exit, Failure> {
     let repository = repository::open(&path, env)?;
     let archives = list(&repository, args.deduplicated);
     if ui.json {
-        ui.print_json(&archives);
+        Ui::print_json(&archives);
     } else if archives.is_empty() {
         ui.line(ui.word("archives-none"));
     } else {

@@ -18,7 +18,7 @@ pub fn run(args: &ContentsArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<E
     let name = repository::entry(&repository, name)?.name.clone();
     let contents = analyse(&name, &BorgArchive::of(repository, &name), cancel)?;
     if ui.json {
-        ui.print_json(&contents);
+        Ui::print_json(&contents);
     } else {
         view::contents::show(&contents, ui);
     }

@@ -140,7 +140,7 @@ fn print_script(plan: &Plan, detail: ScriptArg, ui: &Ui) -> Result<Exit, Failure
     };
     let text = script(plan, detail, ui.lang);
     if ui.json {
-        ui.print_json(&serde_json::json!({ "script": text, "plan": plan }));
+        Ui::print_json(&serde_json::json!({ "script": text, "plan": plan }));
     } else {
         anstream::print!("{text}");
     }
@@ -155,7 +155,7 @@ fn dry_run(
 ) -> Result<Exit, Failure> {
     let ready = plan.blockers().next().is_none() && rehearsed.is_ok();
     if ui.json {
-        ui.print_json(&DryRun {
+        Ui::print_json(&DryRun {
             plan,
             previews,
             estimated_seconds: plan.duration().as_secs_f64(),

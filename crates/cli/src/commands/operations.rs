@@ -39,13 +39,13 @@ fn list(operations: &Operations, ui: &Ui) -> Result<Exit, Failure> {
             Ok(record) => records.push(record),
             // One damaged journal must not hide the others.
             Err(error) => {
-                ui.warn(&error.to_string());
+                Ui::warn(&error.to_string());
                 exit = Exit::Warnings;
             }
         }
     }
     if ui.json {
-        ui.print_json(&records);
+        Ui::print_json(&records);
     } else {
         view::record::list(&records, SystemClock.now(), ui);
     }
@@ -55,7 +55,7 @@ fn list(operations: &Operations, ui: &Ui) -> Result<Exit, Failure> {
 fn show(operations: &Operations, id: &OperationId, ui: &Ui) -> Result<Exit, Failure> {
     let record = operations.record(id)?;
     if ui.json {
-        ui.print_json(&record);
+        Ui::print_json(&record);
     } else {
         view::record::show(&record, SystemClock.now(), ui);
     }
@@ -65,42 +65,16 @@ fn show(operations: &Operations, id: &OperationId, ui: &Ui) -> Result<Exit, Fail
 fn log(operations: &Operations, id: &OperationId, ui: &Ui) -> Result<Exit, Failure> {
     let events = operations.events(id)?;
     if ui.json {
-        ui.print_json(&events);
+        Ui::print_json(&events);
         return Ok(Exit::Done);
     }
     let plan = events.iter().find_map(|recorded| match &recorded.event {
-        Event::Planned { plan } => Some(plan),
+        Event::Planned { plan } => Some(plan.as_ref()),
         _ => None,
     });
     for recorded in &events {
-        let step = |step: usize| {
-            let described =
-                plan.and_then(|plan| plan.steps.get(step)).map(|step| ui.text(&step.change.describe()));
-            format!("[{}] {}", step + 1, described.unwrap_or_default())
-        };
-        let text = match &recorded.event {
-            Event::Planned { plan } => format!("planned {} steps", plan.steps.len()),
-            Event::Aimed { goal: Goal::Applied, .. } => "begins".to_owned(),
-            Event::Aimed { goal: Goal::Reverted, cause: Cause::Asked } => "rolls back".to_owned(),
-            Event::Aimed { goal: Goal::Reverted, cause: Cause::Cancelled } => {
-                "cancelled: rolls back".to_owned()
-            }
-            Event::Aimed { goal: Goal::Reverted, cause: Cause::Failed { error, .. } } => {
-                format!("failed: {error}; rolls back")
-            }
-            Event::Satisfied { step: index } => format!("nothing to do   {}", step(*index)),
-            Event::Started { step: index, .. } => format!("started         {}", step(*index)),
-            Event::Done { step: index } => format!("done            {}", step(*index)),
-            Event::Undone { step: index } => format!("undone          {}", step(*index)),
-            Event::Failed { step: index, error } => format!("failed          {}: {error}", step(*index)),
-            Event::UndoFailed { step: index, error } => format!("cannot be undone {}: {error}", step(*index)),
-            Event::Warned { warning } => format!("warning         {}", ui.text(warning)),
-            Event::Finished { verdict: Verdict::Completed } => "completed".to_owned(),
-            Event::Finished { verdict: Verdict::RolledBack } => "rolled back".to_owned(),
-            Event::Finished { verdict: Verdict::RollbackIncomplete } => "rollback incomplete".to_owned(),
-            Event::Expired => "what was kept is removed".to_owned(),
-        };
-        ui.line(format!("{}  {}", moment(recorded.at), crate::ui::printable(&text)));
+        let text = ui.text(&view::record::event(&recorded.event, plan, ui.lang));
+        ui.line(format!("{}  {text}", moment(recorded.at)));
     }
     Ok(Exit::Done)
 }
@@ -141,7 +115,7 @@ impl Act<'_> {
         if record.status == Status::RolledBack {
             self.ui.line(self.ui.text(&Message::new("rollback-already").text("id", id)));
             if self.ui.json {
-                self.ui.print_json(&record);
+                Ui::print_json(&record);
             }
             return Ok(Exit::Done);
         }
@@ -180,7 +154,7 @@ impl Act<'_> {
             }
         }
         if self.ui.json {
-            self.ui.print_json(&removed);
+            Ui::print_json(&removed);
         } else {
             let count = Message::new("expired-count").count("count", removed.len() as u64);
             self.ui.line(self.ui.text(&count));
@@ -247,7 +221,7 @@ pub fn conclude(journal: &Journal, outcome: &Outcome, ui: &Ui) -> Result<Exit, F
         (Verdict::RollbackIncomplete, _) => Exit::RollbackIncomplete,
     };
     if ui.json {
-        ui.print_json(&record);
+        Ui::print_json(&record);
     }
     summary(&record, outcome, ui);
     Ok(exit)
@@ -270,12 +244,12 @@ fn summary(record: &Record, outcome: &Outcome, ui: &Ui) {
         }
         (Verdict::RolledBack, Cause::Cancelled) => ui.line(ui.text(&Message::new("ended-cancelled"))),
         (Verdict::RolledBack, Cause::Failed { error, hint }) => {
-            ui.failure_for_people(error, hint.as_deref());
+            Ui::failure_for_people(error, hint.as_deref());
             ui.line(ui.text(&Message::new("ended-failed").text("id", id)));
         }
         (Verdict::RollbackIncomplete, _) => {
             if let Some((step, error)) = &outcome.stuck {
-                ui.failure_for_people(error, None);
+                Ui::failure_for_people(error, None);
                 let stuck = Message::new("ended-stuck").count("step", *step as u64 + 1).text("id", id);
                 ui.line(ui.text(&stuck));
             }

@@ -2,8 +2,8 @@
 
 use jiff::{Timestamp, tz::TimeZone};
 use owo_colors::OwoColorize;
-use reprise_engine::{Record, Status, StepStatus};
-use reprise_model::{Destination, Message, human_seconds};
+use reprise_engine::{Cause, Event, Goal, Plan, Record, Status, StepStatus, Verdict};
+use reprise_model::{Destination, Lang, Message, human_seconds};
 
 use crate::ui::{Ui, printable};
 use crate::view::table;
@@ -128,5 +128,36 @@ pub fn show(record: &Record, now: Timestamp, ui: &Ui) {
             ui.line(format!("\n{}", ui.text(&advice)));
         }
         _ => {}
+    }
+}
+
+/// What happened, in words; `plan` tells what its steps are.
+pub fn event(event: &Event, plan: Option<&Plan>, lang: Lang) -> Message {
+    let of_step = |key: &'static str, index: usize| {
+        let step = plan.and_then(|plan| plan.steps.get(index));
+        let described = step.map(|step| step.change.describe().in_lang(lang)).unwrap_or_default();
+        Message::new(key).count("number", index as u64 + 1).text("step", described)
+    };
+    match event {
+        Event::Planned { plan } => Message::new("event-planned").count("count", plan.steps.len() as u64),
+        Event::Aimed { goal: Goal::Applied, .. } => Message::new("event-begins"),
+        Event::Aimed { goal: Goal::Reverted, cause } => match cause {
+            Cause::Asked => Message::new("event-rolls-back"),
+            Cause::Cancelled => Message::new("event-cancelled"),
+            Cause::Failed { error, .. } => Message::new("event-turns-round").text("error", error),
+        },
+        Event::Satisfied { step } => of_step("event-satisfied", *step),
+        Event::Started { step, .. } => of_step("event-started", *step),
+        Event::Done { step } => of_step("event-done", *step),
+        Event::Undone { step } => of_step("event-undone", *step),
+        Event::Failed { step, error } => of_step("event-failed", *step).text("error", error),
+        Event::UndoFailed { step, error } => of_step("event-undo-failed", *step).text("error", error),
+        Event::Warned { warning } => Message::new("event-warned").text("warning", warning.in_lang(lang)),
+        Event::Finished { verdict: Verdict::Completed } => Message::new("status-completed"),
+        Event::Finished { verdict: Verdict::RolledBack } => Message::new("status-rolled-back"),
+        Event::Finished { verdict: Verdict::RollbackIncomplete } => {
+            Message::new("status-rollback-incomplete")
+        }
+        Event::Expired => Message::new("event-expired"),
     }
 }

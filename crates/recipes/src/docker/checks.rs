@@ -21,6 +21,7 @@ pub(super) fn findings(request: &Request<'_>, facts: &Facts, stopping: &BTreeSet
             found.extend(engine(facts));
             found.extend(facts.sites.iter().flat_map(impossible_swaps));
             found.extend(containers(facts, stopping));
+            found.extend(engine_restart(request.selection));
             found.extend(volumes_without_project(request.selection));
             found.extend(projects_without_containers(facts));
             found.extend(
@@ -126,6 +127,15 @@ fn containers(facts: &Facts, stopping: &BTreeSet<&str>) -> Vec<Finding> {
 /// Whether the container may write to a directory that the target lies in.
 fn sees_from_above(container: &Container, site: &Site) -> bool {
     container.mounts.iter().any(|mount| mount.writable && site.target.starts_with(&mount.source))
+}
+
+/// The engine reads its configuration when it starts, and is not restarted under running containers.
+fn engine_restart(selection: &Selection) -> impl Iterator<Item = Finding> {
+    let configs = selection.items.iter().filter(|item| item.kind == ItemKind::Config);
+    configs.map(|item| {
+        let finding = Finding::new(Severity::Warning, Message::new("engine-not-restarted"));
+        finding.about(item.reference()).advise(Message::new("engine-not-restarted-advice"))
+    })
 }
 
 /// Old data under a configuration that may have moved on.

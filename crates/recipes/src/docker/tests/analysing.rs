@@ -13,11 +13,7 @@ use crate::backup::{Backup, Entry, EntryKind};
 struct Archive(Vec<(&'static str, &'static str)>);
 
 impl Backup for Archive {
-    fn each_entry(
-        &self,
-        visit: &mut dyn FnMut(Entry<'_>),
-        _: &dyn Observer,
-    ) -> Result<(), SourceError> {
+    fn each_entry(&self, visit: &mut dyn FnMut(Entry<'_>), _: &dyn Observer) -> Result<(), SourceError> {
         for (path, content) in &self.0 {
             let kind = if path.ends_with('/') { EntryKind::Directory } else { EntryKind::File };
             let path = path.trim_end_matches('/').as_bytes();
@@ -27,7 +23,8 @@ impl Backup for Archive {
     }
 
     fn read(&self, paths: &BTreeSet<String>, limit: u64) -> Result<BTreeMap<String, Vec<u8>>, SourceError> {
-        let wanted = self.0.iter().filter(|(path, content)| paths.contains(*path) && content.len() as u64 <= limit);
+        let wanted =
+            self.0.iter().filter(|(path, content)| paths.contains(*path) && content.len() as u64 <= limit);
         Ok(wanted.map(|(path, content)| ((*path).to_owned(), content.as_bytes().to_vec())).collect())
     }
 }
@@ -77,10 +74,8 @@ fn what_containers_keep_inside_their_volumes_is_not_looked_into() {
 
 #[test]
 fn of_several_compose_files_the_one_compose_takes_counts() {
-    let contents = analysed(vec![
-        ("srv/a/docker-compose.yml", "name: old"),
-        ("srv/a/compose.yaml", "name: new"),
-    ]);
+    let contents =
+        analysed(vec![("srv/a/docker-compose.yml", "name: old"), ("srv/a/compose.yaml", "name: new")]);
     assert_eq!(names(&contents), ["project:new"]);
 }
 

@@ -45,7 +45,11 @@ fn a_lost_volume_is_made_again_with_the_labels_compose_looks_for() {
     assert_eq!(labels["com.docker.compose.project"], "shop");
     assert_eq!(labels["com.docker.compose.volume"], "db");
     // What the engine makes for it is exchanged like any other.
-    assert!(plan.steps.iter().any(|step| matches!(&step.change, Change::Swap(swap) if swap.target.ends_with("_data"))));
+    assert!(
+        plan.steps
+            .iter()
+            .any(|step| matches!(&step.change, Change::Swap(swap) if swap.target.ends_with("_data")))
+    );
 }
 
 #[test]
