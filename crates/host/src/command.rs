@@ -89,10 +89,17 @@ pub struct Output {
     pub stderr: String,
 }
 
+/// What the environment may hold for reading backups, and no program that is run here needs.
+const SECRETS: [&str; 4] = ["BORG_PASSPHRASE", "BORG_PASSCOMMAND", "BORG_PASSPHRASE_FD", "BORG_NEW_PASSPHRASE"];
+
 /// Runs `command` on this machine, in a process group of its own: a Ctrl+C meant for Reprise must not
 /// cut a `docker stop` in half. Fails when it ends badly or not in time.
 pub fn run_local(command: &Command) -> Result<Output> {
-    let mut child = std::process::Command::new(&command.program)
+    let mut process = std::process::Command::new(&command.program);
+    for name in SECRETS {
+        process.env_remove(name);
+    }
+    let mut child = process
         .args(&command.args)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

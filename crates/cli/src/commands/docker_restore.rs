@@ -102,6 +102,10 @@ pub fn run(args: &RestoreArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Ex
         return Err(Failure::cancelled());
     }
     let _lock = operations.lock(&id)?;
+    // Another operation may have been cut off while the question stood there.
+    if let Some(finding) = unfinished(&operations)?.first().filter(|_| choice.destination == Destination::InPlace) {
+        return Err(Failure::new(ui.text(&finding.message)).hint("finish that operation first"));
+    }
     cancel.host_changes();
     ui.line("");
     let progress = Progress::new(&plan, ui, cancel);
