@@ -49,6 +49,15 @@ macro_rules! changes {
 
 changes!(MakeDir, CreateVolume, Stage, StopContainer, Swap, Place, StartContainer, AwaitHealthy);
 
+impl Change {
+    /// Whether it can be applied again on top of the steps after it, to make sure that it still holds. A
+    /// tree that was staged and has gone to its place would be staged anew; a container that was stopped
+    /// may run again by a later step.
+    pub(crate) fn can_be_confirmed(&self) -> bool {
+        !matches!(self, Self::Stage(_) | Self::StopContainer(_))
+    }
+}
+
 fn observe<E: Effect>(effect: &E, cx: &Cx<'_>) -> Result<Observed<Value>> {
     Ok(match effect.observe(cx)? {
         Observed::Needed(before) => Observed::Needed(serde_json::to_value(before).map_err(unreadable)?),

@@ -19,11 +19,20 @@ pub struct Outcome {
 /// Drives the plan of `journal` to `goal`: a first run, a resume and a rollback are all this.
 ///
 /// A failure or a cancel on the way to [`Goal::Applied`] turns it round; what then is left is the state
-/// before. Undoing is never cancelled, and stops only at a step that cannot be undone.
+/// before. Undoing is never cancelled, and stops only at a step that cannot be undone. The rollback of a
+/// completed operation is rehearsed first: one that is known to fail would leave containers stopped.
 ///
 /// # Errors
-/// Only when nothing was changed: the wish to begin could not be recorded. All else is in the [`Outcome`].
+/// Only when nothing was changed: the wish to begin could not be recorded, or a completed operation cannot
+/// be rolled back. All else is in the [`Outcome`].
 pub fn drive(journal: &mut Journal, goal: Goal, cx: &Cx<'_>) -> Result<Outcome> {
+    let completed = is_completed(journal);
+    if goal == Goal::Reverted {
+        expect_not_expired(journal)?;
+        if completed {
+            rehearse(journal, goal, cx)?;
+        }
+    }
     let resumed_cause = match journal.state().cause.clone() {
         // Going on with an undoing that was cut off keeps the reason it began for.
         cause if goal == Goal::Reverted && journal.state().goal == Goal::Reverted => cause,
@@ -32,7 +41,7 @@ pub fn drive(journal: &mut Journal, goal: Goal, cx: &Cx<'_>) -> Result<Outcome> 
     journal.append(Event::Aimed { goal, cause: resumed_cause.clone() }, cx.clock)?;
     let mut cause = resumed_cause;
     if goal == Goal::Applied {
-        match forward(journal, cx) {
+        match forward(journal, !completed, cx) {
             Ok(()) => {
                 // The work is done; a full disk now must not undo it.
                 let _ = journal.append(Event::Finished { verdict: Verdict::Completed }, cx.clock);
@@ -62,7 +71,10 @@ pub fn rehearse(journal: &Journal, goal: Goal, cx: &Cx<'_>) -> Result<()> {
     let cx = Cx { host: &overlay, watch: &Unwatched, ..*cx };
     let mut journal = journal.pretended_copy();
     match goal {
-        Goal::Applied => forward(&mut journal, &cx),
+        Goal::Applied => {
+            let interrupted = !is_completed(&journal);
+            forward(&mut journal, interrupted, &cx)
+        }
         Goal::Reverted => match backward(&mut journal, &cx) {
             None => Ok(()),
             Some((_, error)) => Err(error),
@@ -70,7 +82,25 @@ pub fn rehearse(journal: &Journal, goal: Goal, cx: &Cx<'_>) -> Result<()> {
     }
 }
 
-fn forward(journal: &mut Journal, cx: &Cx<'_>) -> Result<()> {
+/// Completed operations are at rest: what they did has been other people's to change since.
+fn is_completed(journal: &Journal) -> bool {
+    journal.state().verdict == Some(Verdict::Completed)
+}
+
+fn expect_not_expired(journal: &Journal) -> Result<()> {
+    if !journal.state().expired {
+        return Ok(());
+    }
+    Err(Error::WindowClosed {
+        id: journal.plan().id.to_string(),
+        reason: "what it had replaced was removed when its rollback window closed".to_owned(),
+    })
+}
+
+/// Applies every step that is not applied, first to last. After an interruption, steps that are applied are
+/// made sure of where that can be: a reboot may have ended a container that had been started, and a journal
+/// that could not be written does not know of all that was undone.
+fn forward(journal: &mut Journal, interrupted: bool, cx: &Cx<'_>) -> Result<()> {
     let attended = Attended::new(cx.watch, Direction::Forward);
     let cx = &Cx { watch: &attended, ..*cx };
     let total = journal.plan().steps.len();
@@ -80,6 +110,7 @@ fn forward(journal: &mut Journal, cx: &Cx<'_>) -> Result<()> {
         }
         let step = journal.plan().steps[index].clone();
         let before = match &journal.state().steps[index] {
+            Progress::Done(before) if interrupted && step.change.can_be_confirmed() => Some(before.clone()),
             Progress::Done(_) | Progress::Satisfied => continue,
             Progress::Started(before) => Some(before.clone()),
             Progress::Pending => None,
@@ -146,18 +177,25 @@ fn in_full(error: &Error) -> String {
 
 /// Removes what a completed operation kept for its rollback. From then on there is no way back.
 pub fn expire(journal: &mut Journal, cx: &Cx<'_>) -> Result<()> {
-    if !journal.state().expired {
-        journal.append(Event::Expired, cx.clock)?;
+    let state = journal.state();
+    if state.verdict != Some(Verdict::Completed) {
+        return Err(Error::Refused {
+            what: format!("operation {}", state.plan.id),
+            why: "is not completed, so what it keeps may be all there is".to_owned(),
+            hint: "resume it or roll it back first",
+        });
     }
-    let kept: Vec<_> = journal
-        .plan()
-        .steps
-        .iter()
-        .filter_map(|step| match &step.change {
-            Change::Swap(swap) => Some(swap.kept.clone()),
+    let steps = state.plan.steps.iter().zip(&state.steps);
+    let kept: Vec<_> = steps
+        .filter_map(|(step, progress)| match (&step.change, progress) {
+            (Change::Swap(swap), Progress::Started(_) | Progress::Done(_)) => Some(swap.kept.clone()),
             _ => None,
         })
         .collect();
+    // Recorded first: half removed, it is nothing to go back to.
+    if !state.expired {
+        journal.append(Event::Expired, cx.clock)?;
+    }
     for path in kept {
         cx.host.remove_tree(&path)?;
     }

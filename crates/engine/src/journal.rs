@@ -36,7 +36,7 @@ impl Journal {
             .open(path)
             .map_err(|error| Error::journal("create", path, error))?;
         lock(&file, path)?;
-        match rustix::fs::fallocate(&file, FallocateFlags::KEEP_SIZE, 0, RESERVED) {
+        match reserve(&file, 0) {
             // Some file systems cannot set room aside; they must do without.
             Ok(()) | Err(rustix::io::Errno::OPNOTSUPP) => {}
             Err(error) => return Err(Error::journal("set room aside for", path, error)),
@@ -66,13 +66,18 @@ impl Journal {
             .open(path)
             .map_err(|error| Error::journal("open", path, error))?;
         lock(&file, path)?;
-        let (events, end) = parse(path, &read(&file, path)?)?;
-        file.set_len(end).map_err(|error| Error::journal("mend", path, error))?;
-        let journal = Self { file: Some(file), path: path.to_owned(), end, events };
-        if State::after(&journal.events).is_none() {
+        let content = read(&file, path)?;
+        let (events, end) = parse(path, &content)?;
+        if State::after(&events).is_none() {
             return Err(no_plan(path));
         }
-        Ok(journal)
+        // Setting a length, even the same, gives back the room that was set aside: only where it must be.
+        if end < content.len() as u64 {
+            file.set_len(end).map_err(|error| Error::journal("mend", path, error))?;
+        }
+        // What was set aside at the beginning is still there; more of it is only better.
+        let _ = reserve(&file, end);
+        Ok(Self { file: Some(file), path: path.to_owned(), end, events })
     }
 
     /// The events recorded at `path`, without waiting for the process that may be writing it.
@@ -128,6 +133,11 @@ fn no_plan(path: &Path) -> Error {
         line: 1,
         reason: "it does not begin with a plan".to_owned(),
     }
+}
+
+/// Sets room aside from `end` on.
+fn reserve(file: &File, end: u64) -> rustix::io::Result<()> {
+    rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, end, RESERVED)
 }
 
 fn lock(file: &File, path: &Path) -> Result<()> {

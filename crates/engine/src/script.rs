@@ -21,6 +21,7 @@ pub enum Detail {
 pub struct Script {
     does: Vec<String>,
     undoes: Vec<String>,
+    needed_if: Option<String>,
     health_check: bool,
 }
 
@@ -38,6 +39,13 @@ impl Script {
     /// Adds a line to what undoes the step, however far it came.
     pub fn undo(&mut self, line: impl Into<String>) {
         self.undoes.push(line.into());
+    }
+
+    /// Sets the condition under which there is something to do. Where it does not hold, the step is skipped
+    /// and nothing of it is undone. The explained script has no such conditions: there the step's lines do
+    /// no harm where there is nothing to do.
+    pub fn needed_if(&mut self, condition: impl Into<String>) {
+        self.needed_if = Some(condition.into());
     }
 
     /// Says that a line calls `await_healthy NAME LIMIT STABLE`.
@@ -157,10 +165,11 @@ fn complete(text: &mut String, plan: &Plan, steps: &[(String, Script)], lang: La
     for (number, (title, script)) in (1..).zip(steps) {
         let title = reprise_host::quote(&format!("[{number}/{}] {title}", steps.len()));
         let _ = writeln!(text, "echo {title} >&2");
-        if !script.undoes.is_empty() {
-            let _ = writeln!(text, "undo+=(undo_{number})");
-        }
-        let _ = writeln!(text, "step_{number}");
+        let undo = if script.undoes.is_empty() { String::new() } else { format!("undo+=(undo_{number})\n") };
+        let _ = match &script.needed_if {
+            None => writeln!(text, "{undo}step_{number}"),
+            Some(condition) => writeln!(text, "if {condition}; then\n{undo}step_{number}\nfi"),
+        };
     }
 }
 

@@ -55,6 +55,9 @@ impl<'a> State<'a> {
     pub(crate) fn apply(&mut self, event: &Event) {
         match event {
             Event::Aimed { goal, cause } => {
+                if (self.goal, *goal) == (Goal::Reverted, Goal::Applied) {
+                    self.turn_forward();
+                }
                 self.goal = *goal;
                 self.cause = cause.clone();
                 self.verdict = None;
@@ -73,6 +76,24 @@ impl<'a> State<'a> {
             | Event::Failed { .. }
             | Event::UndoFailed { .. }
             | Event::Warned { .. } => {}
+        }
+    }
+
+    /// Undoing is given up, wherever it was, for applying.
+    fn turn_forward(&mut self) {
+        if self.verdict == Some(Verdict::RolledBack) {
+            // What needed nothing then may need something now.
+            for progress in &mut self.steps {
+                *progress = Progress::Pending;
+            }
+        }
+        // Steps are undone last to first, so this is the one that was being undone: perhaps half of it is
+        // undone, perhaps all. It is to be applied again.
+        let begun = |progress: &&mut Progress| matches!(progress, Progress::Started(_) | Progress::Done(_));
+        if let Some(progress) = self.steps.iter_mut().rev().find(begun)
+            && let Progress::Done(before) = progress
+        {
+            *progress = Progress::Started(before.take());
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reprise_host::docker_commands;
+use reprise_host::{docker_commands, quote};
 use reprise_model::Message;
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +34,11 @@ fn gone(container: &str) -> Error {
     }
 }
 
+/// What in a script says `true` or `false`.
+fn running(container: &str) -> String {
+    format!("$(docker container inspect --format '{{{{.State.Running}}}}' -- {})", quote(container))
+}
+
 fn stop(container: &str, cx: &Cx<'_>) -> Result<()> {
     match cx.host.docker().container(container)? {
         Some(found) if found.running => Ok(cx.host.docker().stop(container, STOP_GRACE)?),
@@ -49,6 +54,8 @@ impl Effect for StopContainer {
     }
 
     fn render(&self, script: &mut Script) {
+        // A container that is gone counts as running: then the command fails, as it should.
+        script.needed_if(format!("[[ {} != false ]]", running(&self.container)));
         script.run(&docker_commands::stop(&self.container, STOP_GRACE));
         script.undo(docker_commands::start(&self.container).to_string());
     }
@@ -94,6 +101,7 @@ impl Effect for StartContainer {
     }
 
     fn render(&self, script: &mut Script) {
+        script.needed_if(format!("[[ {} != true ]]", running(&self.container)));
         script.run(&docker_commands::start(&self.container));
         script.undo(docker_commands::stop(&self.container, STOP_GRACE).to_string());
     }

@@ -6,7 +6,7 @@ use reprise_host::FileKind;
 use reprise_model::Message;
 use serde::{Deserialize, Serialize};
 
-use super::{refused, sh};
+use super::{expect_directory, refused, sh};
 use crate::{Cx, Effect, Observed, Result, Script};
 
 /// Makes one directory with mode 0755. A plan has one such step for each level that is missing.
@@ -20,17 +20,24 @@ impl Effect for MakeDir {
     type Before = ();
 
     fn describe(&self) -> Message {
-        Message::new("step-make-dir").text("path", self.path.display())
+        Message::new("step-make-dirs").text("path", self.path.display())
     }
 
     fn render(&self, script: &mut Script) {
-        script.line(format!("install -d -m 755 -- {}", sh(&self.path)));
-        script.undo(format!("rmdir --ignore-fail-on-non-empty -- {}", sh(&self.path)));
+        let path = sh(&self.path);
+        script.needed_if(format!("[[ ! -d {path} ]]"));
+        script.line(format!("[[ -d {path} ]] || mkdir -m 755 -- {path}"));
+        script.undo(format!("[[ ! -d {path} ]] || rmdir --ignore-fail-on-non-empty -- {path}"));
     }
 
     fn observe(&self, cx: &Cx<'_>) -> Result<Observed<()>> {
         match cx.host.stat(&self.path)? {
-            None => Ok(Observed::Needed(())),
+            None => {
+                if let Some(parent) = self.path.parent() {
+                    expect_directory(parent, cx)?;
+                }
+                Ok(Observed::Needed(()))
+            }
             Some(stat) if stat.kind == FileKind::Directory => Ok(Observed::Satisfied),
             Some(_) => Err(refused(&self.path, "is not a directory", "move it out of the way and try again")),
         }

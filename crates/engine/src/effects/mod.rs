@@ -27,6 +27,16 @@ fn sh(path: &Path) -> String {
     quote(&path.to_string_lossy())
 }
 
+/// A test for a script: nothing lies at `path`, not even a link to nowhere.
+fn nothing_at(path: &Path) -> String {
+    format!("[[ ! -e {path} && ! -L {path} ]]", path = sh(path))
+}
+
+/// What ends a script with the words that `path` is not as it should be.
+fn fail(path: &Path, why: &str) -> String {
+    format!("echo {} >&2; exit 1", quote(&format!("{} {why}", path.display())))
+}
+
 fn refused(what: &Path, why: impl Into<String>, hint: &'static str) -> Error {
     Error::Refused { what: what.display().to_string(), why: why.into(), hint }
 }

@@ -6,7 +6,7 @@ use reprise_host::Inode;
 use reprise_model::Message;
 use serde::{Deserialize, Serialize};
 
-use super::{refused, sh};
+use super::{expect_directory, fail, nothing_at, refused, sh};
 use crate::{Cx, Effect, Observed, Result, Script};
 
 /// Renames the staged tree to a target that does not exist.
@@ -29,12 +29,20 @@ impl Effect for Place {
     fn render(&self, script: &mut Script) {
         let (staged, target) = (sh(&self.staged), sh(&self.target));
         script.line(format!("mv -nT -- {staged} {target}"));
-        script.undo(format!("if [ ! -e {staged} ]; then mv -T -- {target} {staged}; fi"));
+        // Where something is in the way, that moves nothing and says nothing.
+        let in_the_way = fail(&self.target, "is in the way");
+        script.line(format!("{} || {{ {in_the_way}; }}", nothing_at(&self.staged)));
+        script.undo(format!("if {}; then mv -T -- {target} {staged}; fi", nothing_at(&self.staged)));
     }
 
     fn observe(&self, cx: &Cx<'_>) -> Result<Observed<Inode>> {
         match (cx.host.stat(&self.target)?, cx.host.stat(&self.staged)?) {
-            (None, Some(staged)) => Ok(Observed::Needed(staged.inode)),
+            (None, Some(staged)) => {
+                if let Some(parent) = self.target.parent() {
+                    expect_directory(parent, cx)?;
+                }
+                Ok(Observed::Needed(staged.inode))
+            }
             (Some(_), None) => Ok(Observed::Satisfied),
             (None, None) => Err(refused(&self.staged, "the restored tree is gone", "restore again")),
             (Some(_), Some(_)) => Err(refused(
@@ -45,11 +53,11 @@ impl Effect for Place {
         }
     }
 
-    fn apply(&self, _: &Inode, cx: &Cx<'_>) -> Result<()> {
-        if cx.host.stat(&self.staged)?.is_some() {
-            cx.host.rename(&self.staged, &self.target)?;
+    fn apply(&self, before: &Inode, cx: &Cx<'_>) -> Result<()> {
+        match cx.host.stat(&self.target)? {
+            Some(stat) if stat.inode == *before => Ok(()),
+            _ => Ok(cx.host.rename(&self.staged, &self.target)?),
         }
-        Ok(())
     }
 
     fn undo(&self, before: &Inode, cx: &Cx<'_>) -> Result<()> {

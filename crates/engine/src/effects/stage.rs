@@ -10,7 +10,7 @@ use reprise_model::Message;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use serde::{Deserialize, Serialize};
 
-use super::{expect_directory, refused, sh};
+use super::{expect_directory, fail, nothing_at, refused, sh};
 use crate::{Cx, Effect, Observed, Result, Script};
 
 /// A file of the staged tree whose content is replaced.
@@ -71,8 +71,18 @@ impl Effect for Stage {
         script.line(format!("rm -rf -- {part}"));
         for edit in &self.edits {
             let file = self.into.join(&edit.path);
+            // A link in the backup must not lead out of the tree.
+            script.line(format!(
+                "[[ -f {file} && $(realpath -- {file}) == \"$(realpath -- {into})\"/{path} ]] || {{ {fail}; }}",
+                file = sh(&file),
+                path = sh(&edit.path),
+                fail = fail(&file, "is not a regular file within its tree"),
+            ));
             if let Some(original) = &edit.original {
-                script.line(format!("cp -a -- {} {}", sh(&file), sh(&file.with_file_name(original))));
+                let original = file.with_file_name(original);
+                let in_the_way = fail(&original, "is in the way");
+                script.line(format!("{} || {{ {in_the_way}; }}", nothing_at(&original)));
+                script.line(format!("cp -aT -- {} {}", sh(&file), sh(&original)));
             }
             script.line(format!("printf %s {} > {}", quote(&edit.content), sh(&file)));
         }
@@ -126,8 +136,15 @@ impl Effect for Stage {
     }
 
     fn undo(&self, (): &(), cx: &Cx<'_>) -> Result<()> {
-        cx.host.remove_tree(&self.part())?;
-        Ok(cx.host.remove_tree(&self.into)?)
+        let part = self.part();
+        cx.host.remove_tree(&part)?;
+        if cx.host.stat(&self.into)?.is_some() {
+            // It loses its name first: cut off half-way, a removal must not leave half a tree under the name
+            // that says it is whole.
+            cx.host.rename(&self.into, &part)?;
+            cx.host.remove_tree(&part)?;
+        }
+        Ok(())
     }
 }
 

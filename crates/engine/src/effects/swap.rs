@@ -1,12 +1,12 @@
 //! The moment of the restore: two trees exchange their places, the replaced one is kept.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use reprise_host::Inode;
 use reprise_model::Message;
 use serde::{Deserialize, Serialize};
 
-use super::{refused, sh};
+use super::{nothing_at, refused, sh};
 use crate::effects::container::STOP_GRACE;
 use crate::{Cx, Effect, Observed, Result, Script};
 
@@ -33,8 +33,19 @@ pub struct Trees {
 }
 
 impl Swap {
-    fn inode(path: &std::path::Path, cx: &Cx<'_>) -> Result<Option<Inode>> {
+    fn inode(path: &Path, cx: &Cx<'_>) -> Result<Option<Inode>> {
         Ok(cx.host.stat(path)?.map(|stat| stat.inode))
+    }
+
+    /// Which of the two names beside the target the tree `inode` has: an undoing that was cut off leaves the
+    /// restored tree under the one of the kept tree, an application that was cut off the other way round.
+    fn find(&self, inode: Inode, cx: &Cx<'_>) -> Result<Option<&Path>> {
+        for path in [&self.kept, &self.staged] {
+            if Self::inode(path, cx)? == Some(inode) {
+                return Ok(Some(path));
+            }
+        }
+        Ok(None)
     }
 
     /// No process may see the tree change under its feet.
@@ -66,8 +77,9 @@ impl Effect for Swap {
         let (staged, target, kept) = (sh(&self.staged), sh(&self.target), sh(&self.kept));
         script.line(format!("mv -T -- {target} {kept}"));
         script.line(format!("mv -T -- {staged} {target}"));
-        script.undo(format!("if [ -e {kept} ]; then"));
-        script.undo(format!("    if [ -e {target} ]; then mv -T -- {target} {staged}; fi"));
+        let (no_target, no_kept) = (nothing_at(&self.target), nothing_at(&self.kept));
+        script.undo(format!("if ! {no_kept}; then"));
+        script.undo(format!("    if ! {no_target}; then mv -T -- {target} {staged}; fi"));
         script.undo(format!("    mv -T -- {kept} {target}"));
         script.undo("fi");
     }
@@ -90,8 +102,11 @@ impl Effect for Swap {
     fn apply(&self, before: &Trees, cx: &Cx<'_>) -> Result<()> {
         match Self::inode(&self.target, cx)? {
             Some(inode) if inode == before.target => {
+                let Some(new) = self.find(before.staged, cx)? else {
+                    return Err(refused(&self.staged, "the restored tree is gone", "restore again"));
+                };
                 self.expect_unused(cx)?;
-                cx.host.exchange(&self.target, &self.staged)?;
+                cx.host.exchange(&self.target, new)?;
             }
             Some(inode) if inode == before.staged => {}
             _ => {
@@ -111,7 +126,11 @@ impl Effect for Swap {
     fn undo(&self, before: &Trees, cx: &Cx<'_>) -> Result<()> {
         let now = Self::inode(&self.target, cx)?;
         if now == Some(before.target) {
-            return Ok(());
+            // An undoing that was cut off between its two steps has the restored tree under this name.
+            return match Self::inode(&self.kept, cx)? == Some(before.staged) {
+                true => Ok(cx.host.rename(&self.kept, &self.staged)?),
+                false => Ok(()),
+            };
         }
         if now.is_some() && now != Some(before.staged) {
             return Err(refused(
@@ -120,11 +139,7 @@ impl Effect for Swap {
                 "roll that later operation back first, or move what lies there now elsewhere",
             ));
         }
-        let old = if Self::inode(&self.kept, cx)? == Some(before.target) {
-            &self.kept
-        } else if Self::inode(&self.staged, cx)? == Some(before.target) {
-            &self.staged
-        } else {
+        let Some(old) = self.find(before.target, cx)? else {
             return Err(refused(
                 &self.kept,
                 "the tree kept for the rollback is gone",
@@ -136,6 +151,6 @@ impl Effect for Swap {
         }
         self.expect_unused(cx)?;
         cx.host.exchange(&self.target, old)?;
-        if *old == self.kept { Ok(cx.host.rename(&self.kept, &self.staged)?) } else { Ok(()) }
+        if old == self.kept { Ok(cx.host.rename(&self.kept, &self.staged)?) } else { Ok(()) }
     }
 }

@@ -1,6 +1,6 @@
 //! A named volume that the host does not have yet.
 
-use reprise_host::{VolumeSpec, docker_commands};
+use reprise_host::{VolumeSpec, docker_commands, quote};
 use reprise_model::Message;
 use serde::{Deserialize, Serialize};
 
@@ -21,8 +21,10 @@ impl Effect for CreateVolume {
     }
 
     fn render(&self, script: &mut Script) {
+        let there = format!("docker volume inspect -- {} > /dev/null 2>&1", quote(&self.spec.name));
+        script.needed_if(format!("! {there}"));
         script.run(&docker_commands::create_volume(&self.spec));
-        script.undo(docker_commands::remove_volume(&self.spec.name).to_string());
+        script.undo(format!("if {there}; then {}; fi", docker_commands::remove_volume(&self.spec.name)));
     }
 
     fn observe(&self, cx: &Cx<'_>) -> Result<Observed<()>> {

@@ -1,0 +1,184 @@
+//! A host, a backup and a clock in which things go wrong.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reprise_engine::{Clock, Extracted, Source, SourceError};
+use reprise_host::{Container, Docker, Engine, Error, Host, Result, Space, Stat, Tree, Volume, VolumeSpec};
+use reprise_model::Observer;
+
+use crate::{DirSource, Fault, Faults, Kind, PowerCut};
+
+/// A host and its Docker engine in which [`Faults`] happen.
+pub struct FaultyHost<'a> {
+    /// The host as it is.
+    pub host: &'a dyn Host,
+    /// What goes wrong.
+    pub faults: &'a Faults,
+}
+
+impl FaultyHost<'_> {
+    fn look<T>(&self, what: &str, path: &Path, whole: impl FnOnce() -> Result<T>) -> Result<T> {
+        let name = (format!("{what} {}", path.display()), Kind::Look);
+        self.faults.perform(name, whole, || {}, |source| failed("look at", path, source))
+    }
+
+    fn change<T>(&self, what: String, path: &Path, whole: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.faults.perform((what, Kind::Change), whole, || {}, |source| failed("change", path, source))
+    }
+
+    fn ask<T>(&self, what: &str, kind: Kind, whole: impl FnOnce() -> Result<T>) -> Result<T> {
+        let fail = |error: std::io::Error| Error::Command {
+            command: format!("docker {what}"),
+            status: "exit status 1".to_owned(),
+            message: error.to_string(),
+        };
+        self.faults.perform((format!("docker {what}"), kind), whole, || {}, fail)
+    }
+}
+
+fn failed(action: &'static str, path: &Path, source: std::io::Error) -> Error {
+    Error::File { action, path: path.to_owned(), source }
+}
+
+/// Removes about half of what lies at `path`, as a removal that is cut off does.
+fn remove_half(path: &Path) {
+    let Ok(entries) = fs::read_dir(path) else { return };
+    let mut entries: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    entries.sort();
+    for path in entries.iter().step_by(2) {
+        let is_dir = path.symlink_metadata().is_ok_and(|meta| meta.is_dir());
+        let _ = if is_dir { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    }
+}
+
+impl Host for FaultyHost<'_> {
+    fn name(&self) -> &str {
+        self.host.name()
+    }
+    fn stat(&self, path: &Path) -> Result<Option<Stat>> {
+        self.look("stat", path, || self.host.stat(path))
+    }
+    fn canonical(&self, path: &Path) -> Result<PathBuf> {
+        self.look("canonical", path, || self.host.canonical(path))
+    }
+    fn list(&self, path: &Path) -> Result<Vec<OsString>> {
+        self.look("list", path, || self.host.list(path))
+    }
+    fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>> {
+        self.look("read", path, || self.host.read(path, limit))
+    }
+    fn make_dir(&self, path: &Path) -> Result<()> {
+        self.change(format!("make_dir {}", path.display()), path, || self.host.make_dir(path))
+    }
+    fn remove_dir(&self, path: &Path) -> Result<bool> {
+        self.change(format!("remove_dir {}", path.display()), path, || self.host.remove_dir(path))
+    }
+    fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        let name = format!("rename {} {}", from.display(), to.display());
+        self.change(name, from, || self.host.rename(from, to))
+    }
+    fn exchange(&self, a: &Path, b: &Path) -> Result<()> {
+        let name = format!("exchange {} {}", a.display(), b.display());
+        self.change(name, a, || self.host.exchange(a, b))
+    }
+    fn remove_tree(&self, path: &Path) -> Result<()> {
+        let name = (format!("remove_tree {}", path.display()), Kind::LongChange);
+        let (whole, half) = (|| self.host.remove_tree(path), || remove_half(path));
+        self.faults.perform(name, whole, half, |source| failed("remove", path, source))
+    }
+    fn tree(&self, path: &Path) -> Tree {
+        self.host.tree(path)
+    }
+    fn tree_written(&self, path: &Path) -> Result<()> {
+        self.change(format!("tree_written {}", path.display()), path, || self.host.tree_written(path))
+    }
+    fn space(&self, path: &Path) -> Result<Space> {
+        self.look("space", path, || self.host.space(path))
+    }
+    fn mounts_within(&self, path: &Path) -> Result<Vec<PathBuf>> {
+        self.look("mounts_within", path, || self.host.mounts_within(path))
+    }
+    fn docker(&self) -> &dyn Docker {
+        self
+    }
+}
+
+impl Docker for FaultyHost<'_> {
+    fn engine(&self) -> Result<Engine> {
+        self.ask("info", Kind::Look, || self.host.docker().engine())
+    }
+    fn containers(&self) -> Result<Vec<Container>> {
+        self.ask("ps", Kind::Look, || self.host.docker().containers())
+    }
+    fn container(&self, name: &str) -> Result<Option<Container>> {
+        self.ask(&format!("inspect {name}"), Kind::Look, || self.host.docker().container(name))
+    }
+    fn stop(&self, name: &str, grace: Duration) -> Result<()> {
+        self.ask(&format!("stop {name}"), Kind::Change, || self.host.docker().stop(name, grace))
+    }
+    fn start(&self, name: &str) -> Result<()> {
+        self.ask(&format!("start {name}"), Kind::Change, || self.host.docker().start(name))
+    }
+    fn volume(&self, name: &str) -> Result<Option<Volume>> {
+        self.ask(&format!("volume inspect {name}"), Kind::Look, || self.host.docker().volume(name))
+    }
+    fn create_volume(&self, spec: &VolumeSpec) -> Result<()> {
+        let what = format!("volume create {}", spec.name);
+        self.ask(&what, Kind::Change, || self.host.docker().create_volume(spec))
+    }
+    fn remove_volume(&self, name: &str) -> Result<()> {
+        self.ask(&format!("volume rm {name}"), Kind::Change, || self.host.docker().remove_volume(name))
+    }
+}
+
+/// A backup in which [`Faults`] happen: when it is asked for, and at each entry of a tree.
+pub struct FaultySource<'a> {
+    /// The backup as it is.
+    pub source: &'a DirSource,
+    /// What goes wrong.
+    pub faults: &'a Faults,
+}
+
+fn unwritable(error: std::io::Error) -> SourceError {
+    SourceError::Unwritable { message: error.to_string(), hint: None }
+}
+
+impl Source for FaultySource<'_> {
+    fn extract(&self, path: &str, to: &Path, observer: &dyn Observer) -> Result<Extracted, SourceError> {
+        let each = |entry: &Path| {
+            let name = format!("extract entry {}", entry.display());
+            self.faults.perform((name, Kind::Entry), || Ok(()), || {}, unwritable)
+        };
+        let whole = || self.source.copy(path, to, observer, &each);
+        self.faults.perform((format!("extract {path}"), Kind::Change), whole, || {}, unwritable)
+    }
+
+    fn check(&self, path: &str) -> Result<(), SourceError> {
+        let whole = || self.source.check(path);
+        self.faults.perform((format!("check {path}"), Kind::Look), whole, || {}, unwritable)
+    }
+}
+
+/// A clock on which the power can be cut; it cannot fail otherwise.
+pub struct FaultyClock<'a> {
+    /// The clock as it is.
+    pub clock: &'a dyn Clock,
+    /// What goes wrong.
+    pub faults: &'a Faults,
+}
+
+impl Clock for FaultyClock<'_> {
+    fn now(&self) -> Timestamp {
+        if let Some(Fault::Cut(_)) = self.faults.strike("now".to_owned(), Kind::Time) {
+            PowerCut::now();
+        }
+        self.clock.now()
+    }
+    fn sleep(&self, duration: Duration) {
+        self.clock.sleep(duration);
+    }
+}

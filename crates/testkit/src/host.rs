@@ -1,0 +1,70 @@
+//! This machine's files, with a simulated Docker engine.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use reprise_host::{Docker, Host, LocalHost, Result, Space, Stat, Tree};
+
+use crate::SimDocker;
+
+/// A [`LocalHost`] whose Docker engine is a [`SimDocker`].
+pub struct TestHost {
+    files: LocalHost,
+    docker: Arc<SimDocker>,
+}
+
+impl TestHost {
+    /// This machine with `docker`.
+    pub fn new(docker: Arc<SimDocker>) -> Self {
+        Self { files: LocalHost::new(), docker }
+    }
+}
+
+impl Host for TestHost {
+    fn name(&self) -> &'static str {
+        "testhost"
+    }
+    fn stat(&self, path: &Path) -> Result<Option<Stat>> {
+        self.files.stat(path)
+    }
+    fn canonical(&self, path: &Path) -> Result<PathBuf> {
+        self.files.canonical(path)
+    }
+    fn list(&self, path: &Path) -> Result<Vec<OsString>> {
+        self.files.list(path)
+    }
+    fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>> {
+        self.files.read(path, limit)
+    }
+    fn make_dir(&self, path: &Path) -> Result<()> {
+        self.files.make_dir(path)
+    }
+    fn remove_dir(&self, path: &Path) -> Result<bool> {
+        self.files.remove_dir(path)
+    }
+    fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        self.files.rename(from, to)
+    }
+    fn exchange(&self, a: &Path, b: &Path) -> Result<()> {
+        self.files.exchange(a, b)
+    }
+    fn remove_tree(&self, path: &Path) -> Result<()> {
+        self.files.remove_tree(path)
+    }
+    fn tree(&self, path: &Path) -> Tree {
+        self.files.tree(path)
+    }
+    fn tree_written(&self, path: &Path) -> Result<()> {
+        self.files.tree_written(path)
+    }
+    fn space(&self, path: &Path) -> Result<Space> {
+        self.files.space(path)
+    }
+    fn mounts_within(&self, path: &Path) -> Result<Vec<PathBuf>> {
+        self.files.mounts_within(path)
+    }
+    fn docker(&self) -> &dyn Docker {
+        self.docker.as_ref()
+    }
+}

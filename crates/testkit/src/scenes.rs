@@ -1,0 +1,162 @@
+//! Whole plans as recipes make them, and the worlds they are for.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use reprise_engine::{
+    AwaitHealthy, Change, CreateVolume, Edit, MakeDir, Place, Plan, StartContainer, StopContainer, Swap,
+};
+use reprise_host::{Docker, VolumeSpec};
+
+use crate::{Bench, Restart, SimContainer, Wellness, World, plan, plant, restless, settle, stage};
+
+/// A world, and a plan for it.
+pub struct Scene {
+    /// What it is called.
+    pub name: &'static str,
+    /// The world.
+    pub bench: Bench,
+    /// The plan.
+    pub plan: Plan,
+}
+
+impl Scene {
+    /// Every scene there is, each built anew at each call.
+    pub const ALL: [fn() -> Self; 3] = [Self::in_place, Self::elsewhere, Self::new_volume];
+
+    /// Two services and their volumes are put back in place: nearly every effect, and the order matters.
+    pub fn in_place() -> Self {
+        let bench = with_backup();
+        let (app, db) = two_services(&bench);
+        let mut changes = Vec::new();
+        for (from, target) in [("var/app", &app), ("var/db", &db)] {
+            changes.push(Change::Stage(stage(&bench.source, from, &beside(target, "new"))));
+        }
+        for container in ["web", "db"] {
+            changes.push(Change::StopContainer(StopContainer { container: container.to_owned() }));
+        }
+        for target in [&app, &db] {
+            changes.push(swap(target, &["web", "db"]));
+        }
+        for container in ["db", "web"] {
+            let container = container.to_owned();
+            changes.push(Change::StartContainer(StartContainer { container: container.clone() }));
+            changes.push(Change::AwaitHealthy(AwaitHealthy {
+                container,
+                limit_seconds: 60,
+                stable_seconds: 3,
+            }));
+        }
+        Self { name: "in place", bench, plan: plan("swap", changes) }
+    }
+
+    /// A tree and a file are restored to a directory of their own, below directories that are missing, with
+    /// a settings file adapted. Nothing is stopped.
+    pub fn elsewhere() -> Self {
+        let bench = with_backup();
+        two_services(&bench);
+        let (outer, inner) = (bench.path("srv/restored"), bench.path("srv/restored/here it is"));
+        let mut staged = stage(&bench.source, "var/app", &beside(&inner.join("app"), "new"));
+        staged.edits = vec![
+            Edit { path: "settings.conf".into(), content: "adapted\n".to_owned(), original: None },
+            Edit {
+                path: "sub/deep/data.bin".into(),
+                content: String::new(),
+                original: Some("data.bin.original".to_owned()),
+            },
+        ];
+        let file = stage(&bench.source, "etc/app.yml", &beside(&inner.join("app.yml"), "new"));
+        let place = |name: &str| {
+            Change::Place(Place { staged: beside(&inner.join(name), "new"), target: inner.join(name) })
+        };
+        let changes = vec![
+            Change::MakeDir(MakeDir { path: bench.path("srv") }),
+            Change::MakeDir(MakeDir { path: outer }),
+            Change::MakeDir(MakeDir { path: inner.clone() }),
+            Change::Stage(staged),
+            Change::Stage(file),
+            place("app"),
+            place("app.yml"),
+        ];
+        Self { name: "elsewhere", bench, plan: plan("alt", changes) }
+    }
+
+    /// A volume that the host does not have is made and filled.
+    pub fn new_volume() -> Self {
+        let bench = with_backup();
+        two_services(&bench);
+        let target = bench.docker.mountpoint("fresh");
+        let labels = [("com.docker.compose.volume".to_owned(), "fresh".to_owned())].into();
+        let spec = VolumeSpec { name: "fresh".to_owned(), labels };
+        let changes = vec![
+            Change::CreateVolume(CreateVolume { spec }),
+            Change::Stage(stage(&bench.source, "var/app", &beside(&target, "new"))),
+            swap(&target, &[]),
+        ];
+        Self { name: "new volume", bench, plan: plan("vol", changes) }
+    }
+
+    /// The paths whose times the plan changes whatever its end, relative to the world's root.
+    pub fn restless(&self) -> Vec<PathBuf> {
+        let root = self.bench.root();
+        let mut paths = restless(self.plan.steps.iter().map(|step| &step.change));
+        paths.push(self.bench.path("docker/volumes"));
+        paths.iter().map(|path| path.strip_prefix(&root).expect("a path in the world").to_owned()).collect()
+    }
+
+    /// The world as it is, but for the times that the plan changes whatever its end.
+    pub fn world(&self) -> World {
+        self.bench.world().without_times_of(&self.restless())
+    }
+
+    /// Where the plan keeps or stages something beside `target`.
+    pub fn beside(&self, target: &Path, tail: &str) -> PathBuf {
+        beside(target, tail)
+    }
+}
+
+fn beside(target: &Path, tail: &str) -> PathBuf {
+    let name = target.file_name().expect("a name").to_str().expect("a name in UTF-8");
+    target.with_file_name(format!("{name}.reprise-op.{tail}"))
+}
+
+fn swap(target: &Path, users: &[&str]) -> Change {
+    Change::Swap(Swap {
+        staged: beside(target, "new"),
+        target: target.to_owned(),
+        kept: beside(target, "old"),
+        users: users.iter().map(ToString::to_string).collect(),
+    })
+}
+
+fn with_backup() -> Bench {
+    let bench = Bench::new();
+    let backup = bench.source.root().to_owned();
+    fs::create_dir_all(backup.join("etc")).expect("a directory");
+    for name in ["app", "db"] {
+        plant(&backup.join("var").join(name), &format!("the backup's {name}"));
+    }
+    fs::write(backup.join("etc/app.yml"), "services: {}\n").expect("a file");
+    settle(&backup);
+    bench
+}
+
+/// `web` and `db` with a volume each, and a third container that has nothing to do with them.
+fn two_services(bench: &Bench) -> (PathBuf, PathBuf) {
+    let volume = |name: &str| {
+        let spec = VolumeSpec { name: name.to_owned(), labels: [].into() };
+        bench.docker.create_volume(&spec).expect("a volume");
+        let at = bench.docker.mountpoint(name);
+        plant(&at, &format!("the live {name}"));
+        fs::write(at.join("newer than the backup"), name).expect("a file");
+        at
+    };
+    let (app, db) = (volume("app_data"), volume("db_data"));
+    let web = SimContainer::new("web").restart(Restart::Always).with_volume("app_data", &app);
+    bench.docker.add(web);
+    let wellness = Wellness::HealthyAfter(5);
+    bench.docker.add(SimContainer::new("db").wellness(wellness).with_volume("db_data", &db));
+    bench.docker.add(SimContainer::new("bystander").restart(Restart::Always).mounting(&bench.path("other")));
+    settle(&bench.root());
+    (app, db)
+}

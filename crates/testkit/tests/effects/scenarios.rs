@@ -1,0 +1,303 @@
+//! One effect each, in a world of its own: the usual ones and the odd ones.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+
+use reprise_engine::{
+    AwaitHealthy, Change, CreateVolume, Edit, MakeDir, Place, StartContainer, StopContainer, Swap,
+};
+use reprise_host::{Docker, VolumeSpec};
+use reprise_testkit::{Bench, Restart, SimContainer, Wellness, plant, restless, settle, stage};
+
+/// An effect and the world it is for.
+pub struct Scenario {
+    pub name: &'static str,
+    pub bench: Bench,
+    pub change: Change,
+}
+
+impl Scenario {
+    /// Paths whose times the effect changes, relative to the world's root.
+    pub fn restless(&self) -> Vec<PathBuf> {
+        let root = self.bench.root();
+        let mut paths = restless([&self.change]);
+        paths.push(self.bench.path("docker/volumes"));
+        paths.iter().map(|path| path.strip_prefix(&root).unwrap().to_owned()).collect()
+    }
+}
+
+type Make = fn(&Bench) -> Change;
+
+/// Every scenario, in a world built anew.
+pub fn needed() -> impl Iterator<Item = (&'static str, impl Fn() -> Scenario)> {
+    let all: Vec<(&'static str, Make)> =
+        [directories(), volumes(), stages(), swaps(), places(), containers()].concat();
+    all.into_iter().map(|(name, make)| (name, move || build(name, make)))
+}
+
+/// Those in which there is nothing to do.
+pub fn satisfied() -> impl Iterator<Item = Scenario> {
+    let all: Vec<(&'static str, Make)> = vec![
+        ("a directory that is there", |bench| {
+            fs::create_dir(bench.path("there")).unwrap();
+            Change::MakeDir(MakeDir { path: bench.path("there") })
+        }),
+        ("a volume that is there", |_| volume("app_data")),
+        ("a tree that was staged", |bench| {
+            plant(&bench.path("new"), "staged");
+            Change::Stage(stage(&bench.source, "app", &bench.path("new")))
+        }),
+        ("a swap that was done", |bench| {
+            let swap = swap(bench, |_| {});
+            fs::create_dir(bench.path("old")).unwrap();
+            fs::remove_dir_all(bench.path("new")).unwrap();
+            swap
+        }),
+        ("a tree that was placed", |bench| {
+            fs::create_dir(bench.path("target")).unwrap();
+            place(bench)
+        }),
+        ("a container that is stopped", |bench| {
+            bench.docker.add(SimContainer::new("web").stopped());
+            Change::StopContainer(StopContainer { container: "web".to_owned() })
+        }),
+        ("a container that runs", |_| Change::StartContainer(StartContainer { container: "web".to_owned() })),
+        ("a container that is well", |_| healthy("web")),
+    ];
+    all.into_iter().map(|(name, make)| build(name, make))
+}
+
+/// Those that the effect was not planned for, and words of the refusal.
+pub fn refused() -> impl Iterator<Item = (Scenario, &'static str)> {
+    let all: Vec<(&'static str, &'static str, Make)> = vec![
+        ("a file where a directory goes", "is not a directory", |bench| {
+            fs::write(bench.path("file"), "").unwrap();
+            Change::MakeDir(MakeDir { path: bench.path("file") })
+        }),
+        ("a directory without its parent", "is not there", |bench| {
+            Change::MakeDir(MakeDir { path: bench.path("no/such") })
+        }),
+        ("staging without a parent", "is not there", |bench| {
+            Change::Stage(stage(&bench.source, "app", &bench.path("no/new")))
+        }),
+        ("staging beside a file", "is not a directory", |bench| {
+            fs::write(bench.path("file"), "").unwrap();
+            Change::Stage(stage(&bench.source, "app", &bench.path("file/new")))
+        }),
+        ("staging what the backup does not hold", "holds no", |bench| {
+            let mut stage = stage(&bench.source, "app", &bench.path("new"));
+            stage.from = "nothing".to_owned();
+            Change::Stage(stage)
+        }),
+        ("swapping a target that is gone", "is gone", |bench| {
+            let change = swap(bench, |_| {});
+            fs::remove_dir_all(bench.path("target")).unwrap();
+            change
+        }),
+        ("swapping a staged tree that is gone", "the restored tree is gone", |bench| {
+            let change = swap(bench, |_| {});
+            fs::remove_dir_all(bench.path("new")).unwrap();
+            change
+        }),
+        ("keeping where something is", "is in the way", |bench| {
+            let change = swap(bench, |_| {});
+            fs::create_dir(bench.path("old")).unwrap();
+            change
+        }),
+        ("placing where something is", "appeared since", |bench| {
+            fs::create_dir(bench.path("new")).unwrap();
+            fs::create_dir(bench.path("target")).unwrap();
+            place(bench)
+        }),
+        ("placing nothing", "the restored tree is gone", |bench| place(bench)),
+        ("stopping no container", "is not there", |_| {
+            Change::StopContainer(StopContainer { container: "none".to_owned() })
+        }),
+        ("starting no container", "is not there", |_| {
+            Change::StartContainer(StartContainer { container: "none".to_owned() })
+        }),
+    ];
+    all.into_iter().map(|(name, words, make)| (build(name, make), words))
+}
+
+fn build(name: &'static str, make: Make) -> Scenario {
+    let bench = Bench::new();
+    plant(&bench.source.root().join("app"), "the backup");
+    fs::write(bench.source.root().join("file.yml"), "a: 1\n").unwrap();
+    fs::create_dir(bench.source.root().join("empty")).unwrap();
+    symlink("nowhere", bench.source.root().join("link")).unwrap();
+    plant(&bench.source.root().join("-odd 'name'\n$HOME"), "an odd name");
+    settle(bench.source.root());
+    let spec = VolumeSpec { name: "app_data".to_owned(), labels: [].into() };
+    bench.docker.create_volume(&spec).unwrap();
+    plant(&bench.docker.mountpoint("app_data"), "live");
+    bench.docker.add(SimContainer::new("web").restart(Restart::Always));
+    let change = make(&bench);
+    settle(&bench.root());
+    Scenario { name, bench, change }
+}
+
+fn directories() -> Vec<(&'static str, Make)> {
+    vec![
+        ("a missing directory", |bench| Change::MakeDir(MakeDir { path: bench.path("made") })),
+        ("a directory with an odd name", |bench| {
+            Change::MakeDir(MakeDir { path: bench.path("-made 'of' $HOME\nhere") })
+        }),
+    ]
+}
+
+fn volume(name: &str) -> Change {
+    let labels = [("a label".to_owned(), "its value".to_owned())].into();
+    Change::CreateVolume(CreateVolume { spec: VolumeSpec { name: name.to_owned(), labels } })
+}
+
+fn volumes() -> Vec<(&'static str, Make)> {
+    vec![("a new volume", |_| volume("fresh"))]
+}
+
+fn edited(bench: &Bench, original: Option<&str>) -> Change {
+    let mut stage = stage(&bench.source, "app", &bench.path("new"));
+    let edit = |path: &str, content: &str| Edit {
+        path: path.into(),
+        content: content.to_owned(),
+        original: original.map(ToOwned::to_owned),
+    };
+    stage.edits = vec![edit("settings.conf", "adapted\n"), edit("sub/deep/data.bin", "")];
+    Change::Stage(stage)
+}
+
+fn stages() -> Vec<(&'static str, Make)> {
+    vec![
+        ("a tree", |bench| Change::Stage(stage(&bench.source, "app", &bench.path("new")))),
+        ("a tree below", |bench| Change::Stage(stage(&bench.source, "app/sub", &bench.path("new")))),
+        ("a file", |bench| Change::Stage(stage(&bench.source, "file.yml", &bench.path("new")))),
+        ("a link to nowhere", |bench| Change::Stage(stage(&bench.source, "link", &bench.path("new")))),
+        ("an empty directory", |bench| Change::Stage(stage(&bench.source, "empty", &bench.path("new")))),
+        ("an odd name", |bench| {
+            let from = "-odd 'name'\n$HOME";
+            Change::Stage(stage(&bench.source, from, &bench.path("-new 'one'\n$HOME")))
+        }),
+        ("a tree with edits", |bench| edited(bench, None)),
+        ("a tree with edits and originals", |bench| edited(bench, Some("as it was"))),
+    ]
+}
+
+fn swap(bench: &Bench, odd: fn(&Bench)) -> Change {
+    plant(&bench.path("target"), "live");
+    plant(&bench.path("new"), "restored");
+    odd(bench);
+    Change::Swap(Swap {
+        staged: bench.path("new"),
+        target: bench.path("target"),
+        kept: bench.path("old"),
+        users: vec!["user".to_owned()],
+    })
+}
+
+fn swaps() -> Vec<(&'static str, Make)> {
+    vec![
+        ("two trees", |bench| swap(bench, |_| {})),
+        ("two files", |bench| {
+            swap(bench, |bench| {
+                for name in ["target", "new"] {
+                    fs::remove_dir_all(bench.path(name)).unwrap();
+                    fs::write(bench.path(name), name).unwrap();
+                }
+            })
+        }),
+        ("a file for a tree", |bench| {
+            swap(bench, |bench| {
+                fs::remove_dir_all(bench.path("new")).unwrap();
+                fs::write(bench.path("new"), "restored").unwrap();
+            })
+        }),
+        ("a tree for a file", |bench| {
+            swap(bench, |bench| {
+                fs::remove_dir_all(bench.path("target")).unwrap();
+                fs::write(bench.path("target"), "live").unwrap();
+            })
+        }),
+        ("a tree for a link to nowhere", |bench| {
+            swap(bench, |bench| {
+                fs::remove_dir_all(bench.path("target")).unwrap();
+                symlink("nowhere", bench.path("target")).unwrap();
+            })
+        }),
+        ("a tree that stopped containers use", |bench| {
+            swap(bench, |bench| {
+                let user = |name: &str| SimContainer::new(name).stopped().mounting(&bench.path("target"));
+                bench.docker.add(user("user"));
+                bench.docker.add(user("stranger"));
+            })
+        }),
+        ("a tree beside one that is in use", |bench| {
+            swap(bench, |bench| {
+                bench.docker.add(SimContainer::new("neighbour").mounting(&bench.path("target2")));
+            })
+        }),
+    ]
+}
+
+fn place(bench: &Bench) -> Change {
+    Change::Place(Place { staged: bench.path("new"), target: bench.path("target") })
+}
+
+fn places() -> Vec<(&'static str, Make)> {
+    vec![
+        ("a tree to its place", |bench| {
+            plant(&bench.path("new"), "restored");
+            place(bench)
+        }),
+        ("a file to its place", |bench| {
+            fs::write(bench.path("new"), "restored").unwrap();
+            place(bench)
+        }),
+        ("a link to its place", |bench| {
+            symlink("nowhere", bench.path("new")).unwrap();
+            place(bench)
+        }),
+    ]
+}
+
+fn healthy(container: &str) -> Change {
+    Change::AwaitHealthy(AwaitHealthy {
+        container: container.to_owned(),
+        limit_seconds: 60,
+        stable_seconds: 3,
+    })
+}
+
+/// `web` as it is right after a start.
+fn just_started(bench: &Bench, wellness: Wellness) {
+    bench.docker.add(SimContainer::new("web").wellness(wellness).stopped());
+    bench.docker.start("web").unwrap();
+}
+
+fn containers() -> Vec<(&'static str, Make)> {
+    vec![
+        ("stopping one without a health check", |_| {
+            Change::StopContainer(StopContainer { container: "web".to_owned() })
+        }),
+        ("stopping one with a health check", |bench| {
+            bench.docker.add(SimContainer::new("web").wellness(Wellness::HealthyAfter(20)));
+            Change::StopContainer(StopContainer { container: "web".to_owned() })
+        }),
+        ("stopping one that was never well", |bench| {
+            bench.docker.add(SimContainer::new("web").wellness(Wellness::NeverHealthy));
+            Change::StopContainer(StopContainer { container: "web".to_owned() })
+        }),
+        ("starting", |bench| {
+            bench.docker.add(SimContainer::new("web").stopped());
+            Change::StartContainer(StartContainer { container: "web".to_owned() })
+        }),
+        ("waiting for a health check", |bench| {
+            just_started(bench, Wellness::HealthyAfter(20));
+            healthy("web")
+        }),
+        ("waiting without a health check", |bench| {
+            just_started(bench, Wellness::Unchecked);
+            healthy("web")
+        }),
+    ]
+}
