@@ -103,7 +103,9 @@ pub fn run(args: &RestoreArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Ex
     }
     let _lock = operations.lock(&id)?;
     // Another operation may have been cut off while the question stood there.
-    if let Some(finding) = unfinished(&operations)?.first().filter(|_| choice.destination == Destination::InPlace) {
+    if let Some(finding) =
+        unfinished(&operations)?.first().filter(|_| choice.destination == Destination::InPlace)
+    {
         return Err(Failure::new(ui.text(&finding.message)).hint("finish that operation first"));
     }
     cancel.host_changes();

@@ -233,7 +233,12 @@ fn summary(record: &Record, outcome: &Outcome, ui: &Ui) {
     match (outcome.verdict, &outcome.cause) {
         (Verdict::Completed, _) => {
             let until = record.rollback_until.map_or_else(String::new, |until: Timestamp| moment(until));
-            ui.line(ui.text(&Message::new("ended-completed").text("id", id)));
+            ui.line(ui.text(&match &record.choice.destination {
+                Destination::InPlace => Message::new("ended-completed").text("id", id),
+                Destination::Directory(path) => {
+                    Message::new("ended-completed-elsewhere").text("id", id).text("path", path.display())
+                }
+            }));
             if let Some(downtime) = record.downtime_seconds {
                 ui.line(ui.text(&Message::new("ended-downtime").text("seconds", format!("{downtime:.1}"))));
             }

@@ -121,7 +121,7 @@ expired-count = { $count ->
     [one] Removed what 1 operation had kept.
    *[other] Removed what { $count } operations had kept.
 }
-ended-completed = Done: everything is restored and runs (operation { $id }).
+ended-completed = Done: everything is restored in place (operation { $id }).
 ended-downtime = Downtime: { $seconds } s.
 ended-undo = To undo it, until { $until }: reprise operations rollback { $id }
 ended-rolled-back = Rolled back: everything is as it was before operation { $id }.
@@ -165,3 +165,5 @@ event-warned = warning: { $warning }
 event-expired = what was kept for a rollback is removed
 engine-not-restarted = The Docker daemon reads its configuration only when it starts, and is not restarted by the restore
 engine-not-restarted-advice = Restart it afterwards, when the containers may stop for a moment
+ended-completed-elsewhere = Done: everything is restored to { $path } (operation { $id }).
+plan-undo-window-elsewhere = for { $window } after it ends; what was restored is then removed again

@@ -121,7 +121,7 @@ expired-count = { $count ->
     [one] Ce que gardait 1 opération est supprimé.
    *[other] Ce que gardaient { $count } opérations est supprimé.
 }
-ended-completed = Terminé : tout est restauré et fonctionne (opération { $id }).
+ended-completed = Terminé : tout est restauré sur place (opération { $id }).
 ended-downtime = Interruption : { $seconds } s.
 ended-undo = Pour l’annuler, jusqu’au { $until } : reprise operations rollback { $id }
 ended-rolled-back = Annulée : tout est comme avant l’opération { $id }.
@@ -165,3 +165,5 @@ event-warned = avertissement : { $warning }
 event-expired = ce qui était gardé pour une annulation est supprimé
 engine-not-restarted = Le démon Docker ne lit sa configuration qu’à son démarrage, et la restauration ne le redémarre pas
 engine-not-restarted-advice = Redémarrez-le ensuite, quand les conteneurs peuvent s’arrêter un instant
+ended-completed-elsewhere = Terminé : tout est restauré dans { $path } (opération { $id }).
+plan-undo-window-elsewhere = pendant { $window } après la fin ; ce qui a été restauré est alors retiré

@@ -35,7 +35,11 @@ pub fn preview(facts: &Facts, adaptation: Adaptation) -> Vec<Preview> {
     });
     files
         .map(|(path, file)| {
-            let diff = unified_diff(&path.to_string_lossy(), &file.before, &file.edit.content);
+            let diff = unified_diff(
+                path.to_string_lossy().trim_start_matches('/'),
+                &file.before,
+                &file.edit.content,
+            );
             Preview { path, diff }
         })
         .collect()
