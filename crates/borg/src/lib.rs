@@ -9,6 +9,27 @@
 //!                                                                     └─ export_tar()
 //! ```
 //!
+//! ```no_run
+//! use reprise_borg::{Extraction, OpenOptions, Placement, Repository};
+//! use reprise_model::Unobserved;
+//! use secrecy::SecretString;
+//!
+//! # fn main() -> Result<(), reprise_borg::Error> {
+//! let passphrase = || Ok(Some(SecretString::from("correct horse")));
+//! let options = OpenOptions { passphrase: &passphrase, ..OpenOptions::default() };
+//! let repository = Repository::open("/backup/web", &options)?;
+//! let archive = repository.archive("web-2024-03-01")?;
+//! // The volume becomes `stage/volume`, with its own owner, mode and times.
+//! let volume = Placement::new("var/lib/docker/volumes/x/_data", "stage/volume");
+//! let report = archive.extract(&Extraction::of([volume]), "/restore".as_ref(), &Unobserved)?;
+//! for problem in &report.problems {
+//!     // Damaged or refused items; everything else is there.
+//!     # let _ = problem.to_string();
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Three promises hold everywhere:
 //!
 //! * **Never wrong data.** The checksum, the authentication code and the id of every chunk are verified

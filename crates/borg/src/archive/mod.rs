@@ -88,7 +88,7 @@ impl<'r> Archive<'r> {
     /// Writes the same placements as a tar stream (pax), for extraction elsewhere.
     ///
     /// A file found damaged is left out and reported, as long as nothing of it has been written yet; damage farther than
-    /// 64 MiB into a file is [`Error::StreamDamaged`], as a stream cannot be taken back.
+    /// 64 MiB into a file is [`Error::StreamDamaged`] unless damaged files are kept, as a stream cannot be taken back.
     pub fn export_tar(
         &self,
         extraction: &Extraction,

@@ -5,6 +5,7 @@
 //! `tar --xattrs --xattrs-include='*' --acls -xp`.
 
 use std::io::{self, Read, Write};
+use std::sync::Arc;
 
 use reprise_model::Observer;
 use tar::{Builder, EntryType, Header};
@@ -135,15 +136,24 @@ impl<W: Write> Export<'_, W> {
         self.entry(item, destination, EntryType::Regular, None, size)?;
         self.builder.get_mut().write_all(&self.ahead).map_err(Error::Stream)?;
         self.wrote(self.ahead.len() as u64);
+        let mut start = self.ahead.len() as u64;
         for chunk in rest {
             if self.observer.cancelled() {
                 return Err(Error::Cancelled);
             }
-            let data = self.chunks.read(&chunk.id, Some(chunk)).map_err(|source| Error::StreamDamaged {
-                path: item.path.clone(),
-                source: Box::new(source),
-            })?;
-            self.builder.get_mut().write_all(data).map_err(Error::Stream)?;
+            match self.chunks.read(&chunk.id, Some(chunk)) {
+                Ok(data) => self.builder.get_mut().write_all(data).map_err(Error::Stream)?,
+                Err(cause) if self.options.keep_damaged => {
+                    self.zeros(chunk.size.into())?;
+                    let range = start..start + u64::from(chunk.size);
+                    let kind = ProblemKind::Content { range, cause: Arc::new(cause) };
+                    self.report.add(Problem::new(&item.path, Some(destination), kind));
+                }
+                Err(cause) => {
+                    return Err(Error::StreamDamaged { path: item.path.clone(), source: Box::new(cause) });
+                }
+            }
+            start += u64::from(chunk.size);
             self.wrote(u64::from(chunk.size));
         }
         self.pad(size)
@@ -160,7 +170,7 @@ impl<W: Write> Export<'_, W> {
                 let start = self.ahead.len() as u64;
                 let range = start..start + u64::from(chunk.size);
                 self.ahead.resize(range.end as usize, 0);
-                Err(ProblemKind::Content { range, cause: std::sync::Arc::new(cause) })
+                Err(ProblemKind::Content { range, cause: Arc::new(cause) })
             }
         }
     }
@@ -172,10 +182,14 @@ impl<W: Write> Export<'_, W> {
 
     /// Fills the last block of an entry of this size, which is complete then.
     fn pad(&mut self, size: u64) -> Result<(), Error> {
-        let missing = size.next_multiple_of(512) - size;
-        io::copy(&mut io::repeat(0).take(missing), self.builder.get_mut()).map_err(Error::Stream)?;
+        self.zeros(size.next_multiple_of(512) - size)?;
         self.report.items += 1;
         self.observer.advance(0, 1);
+        Ok(())
+    }
+
+    fn zeros(&mut self, count: u64) -> Result<(), Error> {
+        io::copy(&mut io::repeat(0).take(count), self.builder.get_mut()).map_err(Error::Stream)?;
         Ok(())
     }
 
