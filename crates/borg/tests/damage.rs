@@ -309,8 +309,8 @@ fn damage_far_into_a_file_ends_a_stream_or_is_filled_with_zeros() {
     bench.create("a", &["-C", "none"]);
     let repository = bench.open();
     let archive = repository.archive("a").unwrap();
-    let last = *archive.find(b"huge").unwrap().chunks.unwrap().last().unwrap();
-    let (segment, at) = locate(&bench, last.id);
+    let tail = *archive.find(b"huge").unwrap().chunks.unwrap().last().unwrap();
+    let (segment, at) = locate(&bench, tail.id);
     let mut content = fs::read(&segment).unwrap();
     content[at + 10] ^= 1;
     fs::write(segment, content).unwrap();
@@ -323,7 +323,7 @@ fn damage_far_into_a_file_ends_a_stream_or_is_filled_with_zeros() {
     stream.clear();
     let report =
         archive.export_tar(&Extraction::everything().with(options), &mut stream, &Unobserved).unwrap();
-    let lost = 80_000_000 - u64::from(last.size)..80_000_000;
+    let lost = 80_000_000 - u64::from(tail.size)..80_000_000;
     assert!(matches!(&report.problems[0].kind, ProblemKind::Content { range, .. } if *range == lost));
     let mut read = tar::Archive::new(stream.as_slice());
     let sizes: Vec<_> = read.entries().unwrap().map(|entry| entry.unwrap().size()).collect();
