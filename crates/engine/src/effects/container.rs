@@ -1,5 +1,6 @@
 //! Containers stop before their data changes place, and start after.
 
+use std::path::Path;
 use std::time::Duration;
 
 use reprise_host::{docker_commands, quote};
@@ -7,6 +8,7 @@ use reprise_model::Message;
 use serde::{Deserialize, Serialize};
 
 use super::health::{Patience, wait_until_ready};
+use super::refused;
 use crate::{Cx, Effect, Error, Observed, Result, Script};
 
 /// How long a container gets to end by itself. Docker's own default of 10 s cuts databases short.
@@ -46,6 +48,23 @@ fn stop(container: &str, cx: &Cx<'_>) -> Result<()> {
     }
 }
 
+/// No container may see the tree at `path` change under its feet: those of `known` are stopped, any other
+/// that runs on it is a reason to refuse.
+pub(super) fn expect_unused(path: &Path, known: &[String], cx: &Cx<'_>) -> Result<()> {
+    let docker = cx.host.docker();
+    for container in docker.containers()? {
+        if !container.running || !container.mounts_within(path) {
+            continue;
+        }
+        if !known.contains(&container.name) {
+            let why = format!("container {} uses it and was started since the plan was made", container.name);
+            return Err(refused(path, why, "stop that container and try again"));
+        }
+        docker.stop(&container.name, STOP_GRACE)?;
+    }
+    Ok(())
+}
+
 impl Effect for StopContainer {
     type Before = ();
 
@@ -78,9 +97,12 @@ impl Effect for StopContainer {
             cx.watch.warn(&Message::new("warn-container-gone").text("container", &self.container));
             return Ok(());
         };
-        if !found.running {
-            cx.host.docker().start(&self.container)?;
+        if found.running {
+            // Perhaps only still: the engine goes on with a stop whose asker was killed. Asking again waits
+            // for the end of it, so that what is started here stays up.
+            cx.host.docker().stop(&self.container, STOP_GRACE)?;
         }
+        cx.host.docker().start(&self.container)?;
         match wait_until_ready(&self.container, Patience::default(), cx) {
             // It was perhaps unhealthy before, too; it runs, as it did.
             Err(Error::Unhealthy { state, .. }) => {

@@ -20,7 +20,7 @@ impl Effect for MakeDir {
     type Before = ();
 
     fn describe(&self) -> Message {
-        Message::new("step-make-dirs").text("path", self.path.display())
+        Message::new("step-make-dir").text("path", self.path.display())
     }
 
     fn render(&self, script: &mut Script) {

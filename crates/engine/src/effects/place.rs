@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use reprise_host::Inode;
+use reprise_host::{Error as HostError, Inode};
 use reprise_model::Message;
 use serde::{Deserialize, Serialize};
 
+use super::container::expect_unused;
 use super::{expect_directory, fail, nothing_at, refused, sh};
-use crate::{Cx, Effect, Observed, Result, Script};
+use crate::{Cx, Effect, Error, Observed, Result, Script};
 
 /// Renames the staged tree to a target that does not exist.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,7 +63,15 @@ impl Effect for Place {
 
     fn undo(&self, before: &Inode, cx: &Cx<'_>) -> Result<()> {
         match cx.host.stat(&self.target)? {
-            Some(stat) if stat.inode == *before => Ok(cx.host.rename(&self.target, &self.staged)?),
+            Some(stat) if stat.inode == *before => {
+                match expect_unused(&self.target, &[], cx) {
+                    // A host without Docker has no container that could use it.
+                    Err(Error::Host(HostError::DockerUnreachable(_) | HostError::Start { .. })) | Ok(()) => {
+                        Ok(cx.host.rename(&self.target, &self.staged)?)
+                    }
+                    Err(refusal) => Err(refusal),
+                }
+            }
             Some(_) if cx.host.stat(&self.staged)?.is_none() => Err(refused(
                 &self.target,
                 "was replaced again since this restore",

@@ -6,9 +6,9 @@ use reprise_host::Inode;
 use reprise_model::Message;
 use serde::{Deserialize, Serialize};
 
-use super::{nothing_at, refused, sh};
-use crate::effects::container::STOP_GRACE;
-use crate::{Cx, Effect, Observed, Result, Script};
+use super::container::expect_unused;
+use super::{refused, sh, something_at};
+use crate::{Cx, Effect, Error, Observed, Result, Script};
 
 /// Puts the staged tree in the place of the target and keeps the target's tree, all on one file system.
 /// How large the trees are makes no difference.
@@ -48,21 +48,17 @@ impl Swap {
         Ok(None)
     }
 
-    /// No process may see the tree change under its feet.
-    fn expect_unused(&self, cx: &Cx<'_>) -> Result<()> {
-        let docker = cx.host.docker();
-        for container in docker.containers()? {
-            if !container.running || !container.mounts_within(&self.target) {
-                continue;
-            }
-            if !self.users.contains(&container.name) {
-                let why =
-                    format!("container {} uses it and was started since the plan was made", container.name);
-                return Err(refused(&self.target, why, "stop that container and try again"));
-            }
-            docker.stop(&container.name, STOP_GRACE)?;
+    /// Names cannot change places between file systems, nor can that of a mount point.
+    fn expect_one_file_system(&self, cx: &Cx<'_>) -> Result<()> {
+        let device = |path| Ok::<_, Error>(cx.host.stat(path)?.map(|stat| stat.device));
+        if device(&self.target)? == device(&self.staged)? {
+            return Ok(());
         }
-        Ok(())
+        Err(refused(
+            &self.target,
+            "is a file system of its own, or the restored tree is on another one",
+            "restore to another place and copy from there",
+        ))
     }
 }
 
@@ -77,9 +73,8 @@ impl Effect for Swap {
         let (staged, target, kept) = (sh(&self.staged), sh(&self.target), sh(&self.kept));
         script.line(format!("mv -T -- {target} {kept}"));
         script.line(format!("mv -T -- {staged} {target}"));
-        let (no_target, no_kept) = (nothing_at(&self.target), nothing_at(&self.kept));
-        script.undo(format!("if ! {no_kept}; then"));
-        script.undo(format!("    if ! {no_target}; then mv -T -- {target} {staged}; fi"));
+        script.undo(format!("if {}; then", something_at(&self.kept)));
+        script.undo(format!("    if {}; then mv -T -- {target} {staged}; fi", something_at(&self.target)));
         script.undo(format!("    mv -T -- {kept} {target}"));
         script.undo("fi");
     }
@@ -88,7 +83,10 @@ impl Effect for Swap {
         let kept = Self::inode(&self.kept, cx)?;
         match (Self::inode(&self.target, cx)?, Self::inode(&self.staged, cx)?) {
             (Some(_), None) if kept.is_some() => Ok(Observed::Satisfied),
-            (Some(target), Some(staged)) if kept.is_none() => Ok(Observed::Needed(Trees { target, staged })),
+            (Some(target), Some(staged)) if kept.is_none() => {
+                self.expect_one_file_system(cx)?;
+                Ok(Observed::Needed(Trees { target, staged }))
+            }
             (None, _) => Err(refused(
                 &self.target,
                 "was there when the plan was made and is gone",
@@ -105,7 +103,7 @@ impl Effect for Swap {
                 let Some(new) = self.find(before.staged, cx)? else {
                     return Err(refused(&self.staged, "the restored tree is gone", "restore again"));
                 };
-                self.expect_unused(cx)?;
+                expect_unused(&self.target, &self.users, cx)?;
                 cx.host.exchange(&self.target, new)?;
             }
             Some(inode) if inode == before.staged => {}
@@ -127,9 +125,10 @@ impl Effect for Swap {
         let now = Self::inode(&self.target, cx)?;
         if now == Some(before.target) {
             // An undoing that was cut off between its two steps has the restored tree under this name.
-            return match Self::inode(&self.kept, cx)? == Some(before.staged) {
-                true => Ok(cx.host.rename(&self.kept, &self.staged)?),
-                false => Ok(()),
+            return if Self::inode(&self.kept, cx)? == Some(before.staged) {
+                Ok(cx.host.rename(&self.kept, &self.staged)?)
+            } else {
+                Ok(())
             };
         }
         if now.is_some() && now != Some(before.staged) {
@@ -149,7 +148,7 @@ impl Effect for Swap {
         if now.is_none() {
             return Ok(cx.host.rename(old, &self.target)?);
         }
-        self.expect_unused(cx)?;
+        expect_unused(&self.target, &self.users, cx)?;
         cx.host.exchange(&self.target, old)?;
         if old == self.kept { Ok(cx.host.rename(&self.kept, &self.staged)?) } else { Ok(()) }
     }
