@@ -6,7 +6,7 @@ use reprise_host::Container;
 use reprise_model::{Destination, Finding, ItemKind, Message, Selection, Severity};
 
 use super::estimate::footprint;
-use super::plan::Request;
+use super::request::Request;
 use super::survey::{Facts, Site};
 
 /// Everything the checks find, the worst first.
@@ -153,7 +153,9 @@ fn volumes_without_project(selection: &Selection) -> impl Iterator<Item = Findin
 }
 
 fn projects_without_containers(facts: &Facts) -> impl Iterator<Item = Finding> {
-    let projects = facts.sites.iter().filter(|site| site.item.kind == ItemKind::Project);
+    // Without the engine's answer nobody knows.
+    let known = !matches!(facts.engine, Some(Err(_)));
+    let projects = facts.sites.iter().filter(move |site| known && site.item.kind == ItemKind::Project);
     projects.filter_map(|site| {
         let runs =
             facts.containers.iter().any(|container| container.project() == Some(site.item.name.as_str()));

@@ -12,11 +12,13 @@ mod layout;
 mod order;
 mod plan;
 mod recorded;
+mod request;
 mod survey;
 #[cfg(test)]
 mod tests;
 
 pub use adapt::{Preview, preview};
 pub use analyse::analyse;
-pub use plan::{Request, plan};
+pub use plan::plan;
+pub use request::Request;
 pub use survey::{Facts, Site, SurveyError, survey};

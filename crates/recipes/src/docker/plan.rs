@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
 use reprise_engine::{
-    AwaitHealthy, Change, CreateVolume, MakeDir, Place, Plan, SourceRef, Stage, StartContainer, Step,
-    StopContainer, Swap,
+    AwaitHealthy, Change, CreateVolume, MakeDir, Place, Plan, Stage, StartContainer, Step, StopContainer,
+    Swap,
 };
 use reprise_host::{Command, VolumeSpec};
 use reprise_model::{Choice, Contents, Destination, Finding, Item, ItemKind, OperationId, Selection};
@@ -15,6 +14,7 @@ use reprise_model::{Choice, Contents, Destination, Finding, Item, ItemKind, Oper
 use super::checks;
 use super::estimate::estimate;
 use super::order::{awaited_healthy, in_start_order, with_dependents};
+use super::request::Request;
 use super::survey::{Facts, Site};
 use super::{adapt, order};
 
@@ -24,27 +24,6 @@ const WINDOW_SECONDS: u64 = 8 * 3600;
 /// How long a started container may take to become healthy, and how long it must stay up without a check.
 const HEALTH_LIMIT_SECONDS: u64 = 120;
 const STABLE_SECONDS: u64 = 3;
-
-/// What a plan is asked for.
-#[derive(Debug, Clone, Copy)]
-pub struct Request<'a> {
-    /// The operation's id.
-    pub id: &'a OperationId,
-    /// Now.
-    pub now: Timestamp,
-    /// The backup.
-    pub source: &'a SourceRef,
-    /// What it holds.
-    pub contents: &'a Contents,
-    /// What was chosen.
-    pub choice: &'a Choice,
-    /// The items of that choice.
-    pub selection: &'a Selection,
-    /// How old the backup is, in seconds, where that is known.
-    pub age_seconds: Option<u64>,
-    /// What is known about the backup or the state of things that the recipe cannot see.
-    pub remarks: &'a [Finding],
-}
 
 /// The plan for `request` on the host of `facts`. Blockers among its findings forbid running it.
 pub fn plan(request: &Request<'_>, facts: &Facts) -> Plan {

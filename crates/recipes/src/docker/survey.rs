@@ -75,6 +75,8 @@ pub fn survey(
     let engine = match host.docker().engine() {
         _ if !in_place => None,
         Ok(engine) => Some(Ok(engine)),
+        // Whoever shows it says what this is about.
+        Err(reprise_host::Error::DockerUnreachable(reason)) => Some(Err(reason)),
         Err(error) => Some(Err(error.to_string())),
     };
     let containers = match &engine {

@@ -1,0 +1,26 @@
+//! What a plan is asked for.
+
+use jiff::Timestamp;
+use reprise_engine::SourceRef;
+use reprise_model::{Choice, Contents, Finding, OperationId, Selection};
+
+/// What a plan is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// The operation's id.
+    pub id: &'a OperationId,
+    /// Now.
+    pub now: Timestamp,
+    /// The backup.
+    pub source: &'a SourceRef,
+    /// What it holds.
+    pub contents: &'a Contents,
+    /// What was chosen.
+    pub choice: &'a Choice,
+    /// The items of that choice.
+    pub selection: &'a Selection,
+    /// How old the backup is, in seconds, where that is known.
+    pub age_seconds: Option<u64>,
+    /// What is known about the backup or the state of things that the recipe cannot see.
+    pub remarks: &'a [Finding],
+}
