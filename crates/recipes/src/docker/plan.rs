@@ -9,7 +9,7 @@ use reprise_engine::{
     Swap,
 };
 use reprise_host::{Command, VolumeSpec};
-use reprise_model::{Choice, Contents, Destination, Finding, Item, ItemKind, OperationId, Selection};
+use reprise_model::{Choice, Destination, Item, ItemKind, OperationId};
 
 use super::checks;
 use super::estimate::estimate;
