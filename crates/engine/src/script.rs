@@ -113,7 +113,28 @@ pub fn script(plan: &Plan, detail: Detail, lang: Lang) -> String {
         Detail::Explained => explained(&mut text, &steps),
         Detail::Complete => complete(&mut text, plan, &steps, lang),
     }
+    let meant = meant_as_they_are(&steps);
+    if !meant.is_empty() {
+        // Said right after the first line, it holds for the whole file.
+        let end_of_first_line = text.find('\n').map_or(0, |at| at + 1);
+        text.insert_str(end_of_first_line, &format!("# shellcheck disable={}\n", meant.join(",")));
+    }
     text
+}
+
+/// The warnings of shellcheck about quoted texts that look as if something else had been meant: typographic
+/// quotes, and names or contents that the shell would expand if they were not quoted.
+fn meant_as_they_are(steps: &[(String, Script)]) -> Vec<&'static str> {
+    let mut lines =
+        steps.iter().flat_map(|(title, script)| script.does.iter().chain(&script.undoes).chain([title]));
+    let mut meant = Vec::new();
+    if lines.clone().any(|line| line.contains(['‘', '’', '“', '”'])) {
+        meant.extend(["SC1110", "SC1111", "SC1112"]);
+    }
+    if lines.any(|line| line.contains(['$', '`'])) {
+        meant.push("SC2016");
+    }
+    meant
 }
 
 /// A comment: never more than its one line, whatever a name in it holds.

@@ -143,7 +143,7 @@ impl Bench {
         watch: &dyn Watch,
     ) -> Run {
         // Between two attempts some time goes by.
-        self.clock.sleep(std::time::Duration::from_secs(60));
+        self.clock.sleep(std::time::Duration::from_mins(1));
         match until_power_cut(|| self.meet(faults, watch, |cx| drive(journal, goal, cx))) {
             None => Run::Cut,
             Some(Ok(outcome)) => Run::Ended(outcome),

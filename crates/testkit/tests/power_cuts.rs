@@ -135,7 +135,7 @@ fn a_cut_while_rolling_back_a_finished_operation_and_either_goal_is_reached() {
     }
 }
 
-/// The full square of changes: cut at each, recover to each goal, cut at each change of that, recover again.
+/// The square of changes, every other field: cut at each, recover to each goal, cut at each change of that, recover again.
 fn a_second_cut(build: fn() -> Scene, after: After) {
     let ends = Ends::of(build);
     let runs = AtomicUsize::new(0);
@@ -153,12 +153,15 @@ fn a_second_cut(build: fn() -> Scene, after: After) {
     std::thread::scope(|threads| {
         for _ in 0..2 {
             threads.spawn(|| {
-                while let Some((at, moment, what)) = first.get(next.fetch_add(1, Ordering::SeqCst)) {
+                loop {
+                    let number = next.fetch_add(1, Ordering::SeqCst);
+                    let Some((at, moment, what)) = first.get(number) else { break };
                     for goal in GOALS {
                         let counted = Faults::none();
                         cut_at(build, *at, *moment, after).bench.drive(goal, &counted);
                         let second = cuts(&counted.operations(), Operation::changes);
-                        for (at2, moment2, what2) in second {
+                        // Every other one, in turn: each meets half of the first cuts.
+                        for (at2, moment2, what2) in second.into_iter().skip(number % 2).step_by(2) {
                             for last in GOALS {
                                 let scene = cut_at(build, *at, *moment, after);
                                 let run = scene.bench.drive(goal, &Faults::at(at2, Fault::Cut(moment2)));
@@ -178,7 +181,7 @@ fn a_second_cut(build: fn() -> Scene, after: After) {
             });
         }
     });
-    assert!(runs.into_inner() > 100, "the matrix is not empty");
+    assert!(runs.into_inner() > 80, "the matrix is not empty");
 }
 
 #[test]

@@ -27,6 +27,11 @@ fn sh(path: &Path) -> String {
     quote(&path.to_string_lossy())
 }
 
+/// A test for a script: something lies at `path`, if only a link to nowhere.
+fn something_at(path: &Path) -> String {
+    format!("[[ -e {path} || -L {path} ]]", path = sh(path))
+}
+
 /// A test for a script: nothing lies at `path`, not even a link to nowhere.
 fn nothing_at(path: &Path) -> String {
     format!("[[ ! -e {path} && ! -L {path} ]]", path = sh(path))

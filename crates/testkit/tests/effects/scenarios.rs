@@ -87,7 +87,7 @@ pub fn refused() -> impl Iterator<Item = (Scenario, &'static str)> {
         }),
         ("staging what the backup does not hold", "holds no", |bench| {
             let mut stage = stage(&bench.source, "app", &bench.path("new"));
-            stage.from = "nothing".to_owned();
+            "nothing".clone_into(&mut stage.from);
             Change::Stage(stage)
         }),
         ("swapping a target that is gone", "is gone", |bench| {
