@@ -15,9 +15,9 @@ fn in_place_every_file_is_as_in_the_archive_and_a_rollback_brings_back_every_byt
     assert_same(&archived.0, &now.0, "the volume is not as in the archive");
     assert_same(&archived.1, &now.1, "the project is not as in the archive");
     before.objects.expect_now(&shop.name);
-    assert!(shop.page(shop.port, "index.html").contains("The shop"));
+    assert!(shop.page("index.html").contains("The shop"));
 
     shop.reprise(&["operations", "rollback", "latest", "--yes"]).expect(0);
     shop.expect_as_before(&before);
-    assert!(shop.page(shop.port, "index.html").contains("Damaged 1"));
+    assert!(shop.page("index.html").contains("Damaged 1"));
 }

@@ -3,4 +3,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod cancelled;
+mod dry_run;
+mod faults;
 mod in_place;
+mod killed;
+mod rows;

@@ -21,7 +21,7 @@ fn attribute(path: &Path, name: &str, value: &[u8]) {
 }
 
 /// `length` bytes that no compression makes much smaller, the same for the same `seed`.
-pub(super) fn noise(length: usize, seed: u64) -> Vec<u8> {
+pub fn noise(length: usize, seed: u64) -> Vec<u8> {
     let mut state = seed | 1;
     let mut next = || {
         state ^= state << 13;
@@ -71,7 +71,11 @@ pub(super) fn every_kind_of_file(root: &Path) {
     attribute(&at("page.html"), "user.note", b"of the page\0with a zero");
     attribute(&at("a"), "user.directory", b"of the directory");
     // A capability, cap_net_bind_service+ep, and an access list that lets user 1234 read.
-    attribute(&at("setuid"), "security.capability", &[1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    attribute(
+        &at("setuid"),
+        "security.capability",
+        &[1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+    );
     let access: [(u16, u16, u32); 5] = [(1, 6, !0), (2, 4, 1234), (4, 4, !0), (16, 4, !0), (32, 0, !0)];
     let mut list = 2_u32.to_le_bytes().to_vec();
     for (tag, permissions, id) in access {

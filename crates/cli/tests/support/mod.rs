@@ -11,8 +11,8 @@ mod sandbox;
 mod shop;
 mod tree;
 
-pub use docker::{Objects, docker, wait_until};
+pub use docker::{docker, wait_until};
+pub use fill::noise;
 pub use program::{Ended, run, run_in, start};
-pub use sandbox::{OWNER_LABEL, Sandbox, owner};
-pub use shop::{Before, Damage, PASSPHRASE, Shop};
+pub use shop::{Before, Damage, Shop, Trees};
 pub use tree::{Tree, assert_same};

@@ -67,11 +67,9 @@ pub fn start(command: &mut Command) -> Child {
 
 /// Runs `command` to its end, whatever that is.
 pub fn run(command: &mut Command) -> Ended {
-    let text = command
-        .get_args()
-        .fold(command.get_program().to_string_lossy().into_owned(), |text, arg| {
-            format!("{text} {}", arg.to_string_lossy())
-        });
+    let text = command.get_args().fold(command.get_program().to_string_lossy().into_owned(), |text, arg| {
+        format!("{text} {}", arg.to_string_lossy())
+    });
     let output = start(command).wait_with_output().expect("a program that was started ends");
     let status = output.status;
     Ended {

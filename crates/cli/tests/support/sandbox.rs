@@ -42,6 +42,15 @@ impl Sandbox {
         fs::create_dir(&dir).expect("a sandbox can be made");
         Self { dir, name }
     }
+
+    /// A file system in memory, of so many bytes as `mount` takes them, below the sandbox.
+    pub fn mounted(&self, at: &str, size: &str) -> PathBuf {
+        let path = self.dir.join(at);
+        fs::create_dir_all(&path).expect("a directory can be made");
+        let options = format!("size={size},mode=755");
+        run(Command::new("mount").args(["-t", "tmpfs", "-o", &options, "reprise-test"]).arg(&path)).expect(0);
+        path
+    }
 }
 
 impl Drop for Sandbox {

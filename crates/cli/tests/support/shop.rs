@@ -97,15 +97,25 @@ impl Shop {
 
     /// The same without a backup.
     pub fn of_files_unsaved() -> Self {
+        Self::of_files_in(Self::prepared("files"))
+    }
+
+    /// The same with the project on a small file system of `size`, filled by `fill`, and a backup.
+    pub fn of_files_on(size: &str, fill: impl Fn(&Path)) -> Self {
         let shop = Self::prepared("files");
+        shop.sandbox.mounted("srv", size);
+        fill(&shop.project);
+        let shop = Self::of_files_in(shop);
+        shop.back_up("nightly");
+        shop
+    }
+
+    fn of_files_in(shop: Self) -> Self {
         let project = &shop.project;
+        fs::create_dir_all(project).unwrap();
         fs::write(project.join("docker-compose.yml"), COMPOSE).unwrap();
-        let dot_env = format!(
-            "COMPOSE_PROJECT_NAME={}\nWEB_PORT={}\nOWNER={}\n",
-            shop.name,
-            shop.port,
-            owner()
-        );
+        let dot_env =
+            format!("COMPOSE_PROJECT_NAME={}\nWEB_PORT={}\nOWNER={}\n", shop.name, shop.port, owner());
         fs::write(project.join(".env"), dot_env).unwrap();
         fs::create_dir(project.join("site")).unwrap();
         fs::write(project.join("site/health.txt"), "fine\n").unwrap();
@@ -118,7 +128,7 @@ impl Shop {
         shop
     }
 
-    /// PostgreSQL on a named volume, with 1000 orders, and a web server: the demo's project with little in it.
+    /// A `PostgreSQL` on a named volume, with 1000 orders, and a web server: the demo's project with little in it.
     pub fn of_rows() -> Self {
         let shop = Self::prepared("db");
         let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../demo/project");
@@ -161,11 +171,7 @@ impl Shop {
             port,
             sandbox,
         };
-        if volume_key == "files" {
-            fs::create_dir_all(&shop.project).unwrap();
-        } else {
-            fs::create_dir_all(shop.project.parent().unwrap()).unwrap();
-        }
+        fs::create_dir(shop.sandbox.dir.join("srv")).unwrap();
         shop.borg(&["init", "--encryption=repokey-blake2"]);
         shop
     }
@@ -286,7 +292,8 @@ impl Shop {
     /// Everything on the host that carries an operation's mark: trees beside what is restored, and mounts.
     pub fn marked(&self) -> Vec<String> {
         let volume = self.data();
-        let places = [volume.parent().unwrap(), Path::new(VOLUMES), self.project.parent().unwrap(), &self.project];
+        let places =
+            [volume.parent().unwrap(), Path::new(VOLUMES), self.project.parent().unwrap(), &self.project];
         let mut found: Vec<String> = places
             .iter()
             .filter_map(|place| fs::read_dir(place).ok())
@@ -328,7 +335,7 @@ impl Shop {
         objects
     }
 
-    /// What PostgreSQL answers.
+    /// What `PostgreSQL` answers.
     #[track_caller]
     pub fn sql(&self, statement: &str) -> String {
         let container = format!("{}_db_1", self.name);
@@ -336,22 +343,28 @@ impl Shop {
         docker(args.into_iter().chain(["-c", statement])).trim().to_owned()
     }
 
-    /// Waits until PostgreSQL answers.
+    /// Waits until `PostgreSQL` answers.
     pub fn wait_for_rows(&self) {
         self.settled();
     }
 
-    /// The page at `path` of the web server on `port`.
+    /// The page at `path` of the web server.
     #[track_caller]
-    pub fn page(&self, port: u16, path: &str) -> String {
-        let mut page = String::new();
-        super::docker::wait_until("the page is served", || {
-            let ended = run(Command::new("curl").args(["-sf", &format!("http://127.0.0.1:{port}/{path}")]));
-            page = ended.stdout;
-            ended.code == 0
-        });
-        page
+    pub fn page(&self, path: &str) -> String {
+        page(self.port, path)
     }
+}
+
+/// The page at `path` of the web server on `port`, once there is one.
+#[track_caller]
+pub fn page(port: u16, path: &str) -> String {
+    let mut page = String::new();
+    super::docker::wait_until("the page is served", || {
+        let ended = run(Command::new("curl").args(["-sf", &format!("http://127.0.0.1:{port}/{path}")]));
+        page = ended.stdout;
+        ended.code == 0
+    });
+    page
 }
 
 /// How everything was.

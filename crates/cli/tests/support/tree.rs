@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -54,18 +54,7 @@ impl Tree {
         Self(entries.collect())
     }
 
-    /// How many entries there are.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// The same without the entries at `paths`.
-    pub fn without(mut self, paths: &[&str]) -> Self {
-        self.0.retain(|path, _| !paths.iter().any(|without| path == Path::new(without)));
-        self
-    }
-
-    /// The same without times, of which a script's `mkdir` and `mv` make new ones.
+    /// The same without the time of the root, which changes with every name beside it.
     pub fn without_root_time(mut self) -> Self {
         if let Some(root) = self.0.get_mut(Path::new("")) {
             root.modified = (0, 0);
@@ -128,7 +117,8 @@ pub fn assert_same(expected: &Tree, actual: &Tree, what: &str) {
     for path in paths {
         let (wanted, found) = (expected.0.get(path), actual.0.get(path));
         if wanted != found {
-            differences += &format!("{}\n  expected: {wanted:?}\n  found:    {found:?}\n", path.display());
+            let path = path.display();
+            let _ = writeln!(differences, "{path}\n  expected: {wanted:?}\n  found:    {found:?}");
         }
     }
     assert!(differences.is_empty(), "{what}:\n{differences}");
