@@ -36,7 +36,8 @@ pub fn choice(args: &RestoreArgs, contents: &Contents, ui: &Ui) -> Result<Choice
         }
     };
     if restore_type != RestoreType::Custom && !items.is_empty() {
-        return Err(Failure::new("--item names single items, so it goes with --type custom only"));
+        return Err(Failure::new("--item names single items, so it goes with --type custom only")
+            .hint("leave --type out, or leave --item out"));
     }
     let destination = match &args.to {
         _ if args.in_place || args.express => Destination::InPlace,

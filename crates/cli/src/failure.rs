@@ -67,6 +67,9 @@ impl From<reprise_borg::Error> for Failure {
             reprise_borg::Error::Cancelled => Self::cancelled(),
             reprise_borg::Error::PassphraseNeeded => Self::new(error.to_string())
                 .hint("set BORG_PASSPHRASE or BORG_PASSCOMMAND, or run this on a terminal"),
+            reprise_borg::Error::Passphrase(_) => Self::new(error.to_string()).hint(
+                "see to BORG_PASSPHRASE, BORG_PASSCOMMAND or BORG_PASSPHRASE_FD; without them a terminal is asked",
+            ),
             other => Self::new(other.to_string()).maybe_hint(other.hint()),
         }
     }

@@ -75,6 +75,9 @@ impl Error {
                 }
             }
             Self::Start { .. } => Some("is the program installed and in PATH?"),
+            Self::Command { command, .. } if command.starts_with("docker start ") => Some(
+                "`docker inspect` shows what the container mounts; does that fit what lies there, and are its ports free?",
+            ),
             _ => None,
         }
     }
