@@ -1,0 +1,54 @@
+//! Code and translations agree: every message that is shown has a text, and no text is left over.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use reprise_model::{Lang, known_keys};
+
+/// All Rust sources of the workspace's crates, tests left out.
+fn sources() -> Vec<PathBuf> {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let (mut found, mut open) = (Vec::new(), vec![crates.to_owned()]);
+    while let Some(directory) = open.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() && !path.ends_with("tests") {
+                open.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+/// The words in quotes that follow one of `openings`.
+fn quoted_after(text: &str, openings: &[&str]) -> BTreeSet<String> {
+    let ends =
+        openings.iter().flat_map(|opening| text.match_indices(opening).map(|(at, found)| at + found.len()));
+    ends.filter_map(|start| text[start..].split('"').next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_message_that_is_shown_has_a_text() {
+    let known: BTreeSet<String> = known_keys(Lang::En).into_iter().map(str::to_owned).collect();
+    let mut missing = Vec::new();
+    for path in sources() {
+        let text = fs::read_to_string(&path).unwrap();
+        for key in quoted_after(&text, &["Message::new(\"", ".word(\"", ".heading(\""]) {
+            if !known.contains(&key) {
+                missing.push(format!("{key} in {}", path.display()));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "no text for: {missing:#?}");
+}
+
+#[test]
+fn every_text_is_shown_somewhere() {
+    let all: String = sources().iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+    let unused: Vec<_> =
+        known_keys(Lang::En).into_iter().filter(|key| !all.contains(&format!("\"{key}\""))).collect();
+    assert!(unused.is_empty(), "texts that nothing shows: {unused:?}");
+}
