@@ -4,8 +4,14 @@
 mod support;
 
 mod cancelled;
+mod conflicts;
 mod dry_run;
+mod elsewhere;
 mod faults;
+mod hostile;
 mod in_place;
+mod json;
 mod killed;
 mod rows;
+mod scripts;
+mod secrets;

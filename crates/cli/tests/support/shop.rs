@@ -128,6 +128,11 @@ impl Shop {
         shop
     }
 
+    /// Nothing but a sandbox and an empty repository.
+    pub fn unbuilt() -> Self {
+        Self::prepared("files")
+    }
+
     /// A `PostgreSQL` on a named volume, with 1000 orders, and a web server: the demo's project with little in it.
     pub fn of_rows() -> Self {
         let shop = Self::prepared("db");

@@ -54,12 +54,30 @@ impl Tree {
         Self(entries.collect())
     }
 
-    /// The same without the time of the root, which changes with every name beside it.
-    pub fn without_root_time(mut self) -> Self {
-        if let Some(root) = self.0.get_mut(Path::new("")) {
-            root.modified = (0, 0);
+    /// The same without the entries at `paths`.
+    pub fn without(mut self, paths: &[&str]) -> Self {
+        self.0.retain(|path, _| !paths.iter().any(|without| path == Path::new(without)));
+        self
+    }
+
+    /// The same without the time of the entry at `path`.
+    pub fn without_time_of(mut self, path: &Path) -> Self {
+        if let Some(entry) = self.0.get_mut(path) {
+            entry.modified = (0, 0);
         }
         self
+    }
+
+    /// The same without the times of directories that a restore makes, which are those of their making.
+    pub fn without_times_of_made(self) -> Self {
+        ["", "volumes", "compose", "configs"]
+            .iter()
+            .fold(self, |tree, made| tree.without_time_of(Path::new(made)))
+    }
+
+    /// The same without the time of the root, which changes with every name beside it.
+    pub fn without_root_time(self) -> Self {
+        self.without_time_of(Path::new(""))
     }
 }
 
