@@ -182,13 +182,21 @@ fn failure(state: &State<'_>, events: &[Recorded]) -> (Option<String>, Option<St
     }
 }
 
-/// The warnings since the operation was last aimed at its present goal.
+/// The warnings since the operation was first aimed at its present goal: what a restore warned of says
+/// nothing about its rollback.
 fn warnings(events: &[Recorded]) -> Vec<Message> {
-    let warned = events.iter().filter_map(|recorded| match &recorded.event {
-        Event::Warned { warning } => Some(warning.clone()),
-        _ => None,
-    });
-    warned.collect()
+    let (mut warnings, mut present) = (Vec::new(), Goal::Applied);
+    for recorded in events {
+        match &recorded.event {
+            Event::Aimed { goal, .. } if *goal != present => {
+                present = *goal;
+                warnings.clear();
+            }
+            Event::Warned { warning } => warnings.push(warning.clone()),
+            _ => {}
+        }
+    }
+    warnings
 }
 
 fn downtime(state: &State<'_>, events: &[Recorded]) -> Option<f64> {
