@@ -5,7 +5,7 @@
 //!                                                   └─ archive(name) ─┬─ info()
 //!                                                                     ├─ items() / find()
 //!                                                                     ├─ read()
-//!                                                                     ├─ extract()
+//!                                                                     ├─ extract() / check()
 //!                                                                     └─ export_tar()
 //! ```
 //!
@@ -53,6 +53,7 @@ mod item;
 mod lock;
 mod manifest;
 mod msgpack;
+mod pattern;
 mod repository;
 mod segment;
 mod store;
@@ -65,4 +66,5 @@ pub use id::Id;
 pub use item::{Chunk, Item, Kind, Xattr};
 pub use lock::Lock;
 pub use manifest::ArchiveEntry;
+pub use pattern::{Pattern, Selection, Style};
 pub use repository::{OpenOptions, Repository};

@@ -85,6 +85,12 @@ impl<'r> Archive<'r> {
         extract::to_directory(self, extraction, root, observer)
     }
 
+    /// Reads all that an extraction would take, verifies it and puts it nowhere. The report tells what extracting would
+    /// find lost, every damaged piece of every file included.
+    pub fn check(&self, extraction: &Extraction, observer: &dyn Observer) -> Result<Report, Error> {
+        extract::to_nowhere(self, extraction, observer)
+    }
+
     /// Writes the same placements as a tar stream (pax), for extraction elsewhere.
     ///
     /// A file found damaged is left out and reported, as long as nothing of it has been written yet; damage farther than

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::num::NonZero;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -13,17 +12,15 @@ use rustix::fs::{FileType, Mode, OFlags};
 
 use super::attributes::{self, Handle};
 use super::file::Incoming;
-use super::pool::{LateFlags, Shared, Task};
+use super::pool::{LateFlags, Shared};
 use super::root::Root;
+use super::run::drive;
 use super::select::{Action, Content, Selector, Target};
 use super::window::Window;
-use super::{Extraction, ProblemKind, Report};
+use super::{Extraction, ProblemKind, Report, known_problems, size_of};
 use crate::archive::Archive;
-use crate::item::{Chunk, Item, Kind};
+use crate::item::{Item, Kind};
 use crate::{Error, extract::path};
-
-/// Batches that wait for a worker.
-const QUEUE: usize = 4;
 
 /// Extracts into the directory `root`. See [`Archive::extract`].
 pub(crate) fn to_directory(
@@ -36,38 +33,21 @@ pub(crate) fn to_directory(
     let opened = Root::open(root).map_err(|source| Error::Destination { path: root.to_owned(), source })?;
     let mut selector = Selector::new(extraction)?;
     let shared = Shared::new(archive.repository, opened, options, observer);
-    let threads = match options.threads {
-        0 => std::thread::available_parallelism().map_or(1, NonZero::get),
-        threads => threads,
-    };
     let mut later = Later::default();
-    std::thread::scope(|scope| {
-        let (tasks, queue) = crossbeam_channel::bounded::<Vec<Task>>(QUEUE.max(threads * 2));
-        for _ in 0..threads {
-            let (queue, shared) = (queue.clone(), &shared);
-            scope.spawn(move || shared.work(&queue));
-        }
-        let mut window = Window::new(archive.repository.store(), &tasks);
-        for item in archive.items() {
-            match item {
-                Ok(item) => place(&shared, &mut selector, &mut window, &mut later, item),
-                Err(error) => shared.abort(error),
-            }
-            if shared.stopped() {
-                break;
-            }
-        }
-        window.flush();
+    drive(archive, &shared.run, &shared, |window, item| {
+        place(&shared, &mut selector, window, &mut later, item);
     });
     later.run(&shared);
-    shared.into_result()
+    let mut report = shared.run.into_result()?;
+    report.unmatched = selector.unmatched();
+    Ok(report)
 }
 
 /// Does with an item what its targets ask for.
 fn place(
     shared: &Shared<'_>,
     selector: &mut Selector,
-    window: &mut Window<'_>,
+    window: &mut Window<'_, Incoming>,
     later: &mut Later,
     mut item: Item,
 ) {
@@ -107,7 +87,13 @@ fn place(
 }
 
 /// Sends a file on its way, unless it is known beforehand to be damaged.
-fn file(shared: &Shared<'_>, window: &mut Window<'_>, item: &Item, destination: Vec<u8>, content: &Content) {
+fn file(
+    shared: &Shared<'_>,
+    window: &mut Window<'_, Incoming>,
+    item: &Item,
+    destination: Vec<u8>,
+    content: &Content,
+) {
     let problems = known_problems(item, content);
     let damaged = !problems.is_empty();
     for kind in problems {
@@ -119,28 +105,6 @@ fn file(shared: &Shared<'_>, window: &mut Window<'_>, item: &Item, destination: 
     let size = size_of(&content.chunks);
     let file = Arc::new(Incoming::new(item.clone(), destination, size, content.chunks.len()));
     window.add(&file, &content.chunks);
-}
-
-pub(super) fn size_of(chunks: &[Chunk]) -> u64 {
-    chunks.iter().map(|chunk| u64::from(chunk.size)).sum()
-}
-
-/// Damage that shows in the item itself.
-pub(super) fn known_problems(item: &Item, content: &Content) -> Vec<ProblemKind> {
-    let mut problems = Vec::new();
-    let mut start = 0;
-    for (now, before) in content.chunks.iter().zip(&content.healthy) {
-        let end = start + u64::from(now.size);
-        if now.id != before.id {
-            problems.push(ProblemKind::Repaired { range: start..end });
-        }
-        start = end;
-    }
-    let found = size_of(&content.chunks);
-    if let Some(recorded) = item.size.filter(|recorded| *recorded != found) {
-        problems.push(ProblemKind::Size { recorded, found });
-    }
-    problems
 }
 
 /// Symbolic links, pipes, devices.

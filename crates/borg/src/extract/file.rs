@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::ProblemKind;
 use super::attributes::{self, Handle};
-use super::pool::Shared;
+use super::pool::{Arriving, Shared};
 use crate::Error;
 use crate::item::Item;
 
@@ -67,8 +67,16 @@ impl Incoming {
         }
     }
 
-    /// Takes a piece of content that belongs at `offset`. `zeros` says that it is all zeros.
-    pub fn write(&self, shared: &Shared<'_>, offset: u64, data: &[u8], zeros: bool) {
+    fn arrived(&self, shared: &Shared<'_>) {
+        // Release what this thread did to whoever finishes, and acquire it there.
+        if self.missing.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.finish(shared);
+        }
+    }
+}
+
+impl Arriving<Shared<'_>> for Incoming {
+    fn write(&self, shared: &Shared<'_>, offset: u64, data: &[u8], zeros: bool) {
         if let Some(file) = self.file(shared) {
             let result =
                 if zeros && shared.options.sparse { Ok(()) } else { file.write_all_at(data, offset) };
@@ -76,7 +84,7 @@ impl Incoming {
                 Ok(()) => {
                     let end = if zeros && shared.options.sparse { 0 } else { offset + data.len() as u64 };
                     self.reached.fetch_max(end, Ordering::Relaxed);
-                    shared.wrote(data.len() as u64);
+                    shared.took(data.len() as u64);
                 }
                 Err(error) => shared.abort(Error::destination(&self.destination, error)),
             }
@@ -84,8 +92,7 @@ impl Incoming {
         self.arrived(shared);
     }
 
-    /// Notes that a piece is lost.
-    pub fn lose(&self, shared: &Shared<'_>, range: Range<u64>, cause: &Arc<Error>) {
+    fn lose(&self, shared: &Shared<'_>, range: Range<u64>, cause: &Arc<Error>) {
         if self.file(shared).is_some()
             && let State::Open { damage, .. } =
                 &mut *self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -95,15 +102,7 @@ impl Incoming {
         self.arrived(shared);
     }
 
-    fn arrived(&self, shared: &Shared<'_>) {
-        // Release what this thread did to whoever finishes, and acquire it there.
-        if self.missing.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.finish(shared);
-        }
-    }
-
-    /// Ends a file all of whose content is there; one without content is made here.
-    pub fn finish(&self, shared: &Shared<'_>) {
+    fn finish(&self, shared: &Shared<'_>) {
         if self.file(shared).is_none() || shared.stopped() {
             return;
         }

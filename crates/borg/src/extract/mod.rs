@@ -9,6 +9,7 @@
 
 mod acl;
 mod attributes;
+mod check;
 mod directory;
 mod file;
 mod owners;
@@ -16,13 +17,18 @@ mod path;
 mod pool;
 mod report;
 mod root;
+mod run;
 mod select;
 mod tar;
 mod window;
 
+pub(crate) use check::to_nowhere;
 pub(crate) use directory::to_directory;
 pub use report::{Attribute, Problem, ProblemKind, Report};
 pub(crate) use tar::to_tar;
+
+use crate::pattern::Selection;
+use select::{known_problems, size_of};
 
 /// What to extract, where to, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,12 +71,29 @@ pub struct Placement {
     /// Path relative to the root of the extraction, likewise. Missing directories on the way are made; none of those
     /// that exist may be a symbolic link.
     pub destination: Vec<u8>,
+    /// Which items of the subtree are meant, by their whole paths in the archive.
+    pub selection: Selection,
+    /// So many names are taken off the beginning of paths, counted from the subtree; what has no more of them than that
+    /// is left out.
+    pub strip_components: usize,
 }
 
 impl Placement {
     /// `subtree` goes to `destination`.
     pub fn new(subtree: impl Into<Vec<u8>>, destination: impl Into<Vec<u8>>) -> Self {
-        Self { subtree: subtree.into(), destination: destination.into() }
+        Self { subtree: subtree.into(), destination: destination.into(), ..Self::default() }
+    }
+
+    /// What `selection` means goes to where its paths say, below the root.
+    pub fn of(selection: Selection) -> Self {
+        Self { selection, ..Self::default() }
+    }
+
+    /// The same without so many names at the beginning of paths.
+    #[must_use]
+    pub fn strip_components(mut self, count: usize) -> Self {
+        self.strip_components = count;
+        self
     }
 }
 

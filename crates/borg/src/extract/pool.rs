@@ -1,9 +1,8 @@
 //! The threads that read, verify and write, and what they share.
 
-use std::collections::HashSet;
 use std::io;
+use std::ops::{Deref, Range};
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crossbeam_channel::Receiver;
@@ -11,23 +10,63 @@ use reprise_model::Observer;
 use rustix::io::Errno;
 
 use super::attributes;
-use super::file::Incoming;
 use super::owners::Directory;
 use super::root::Root;
-use super::{Options, Problem, ProblemKind, Report};
+use super::run::Run;
+use super::{Options, ProblemKind};
 use crate::Error;
 use crate::item::{Chunk, Item};
 use crate::repository::Repository;
 
+/// A file while its content arrives, from several threads and in any order.
+pub(super) trait Arriving<S>: Send + Sync {
+    /// Takes a piece of content that belongs at `offset`. `zeros` says that it is all zeros.
+    fn write(&self, shared: &S, offset: u64, data: &[u8], zeros: bool);
+    /// Notes that a piece is lost.
+    fn lose(&self, shared: &S, range: Range<u64>, cause: &Arc<Error>);
+    /// Ends a file all of whose content is there; one without content begins here.
+    fn finish(&self, shared: &S);
+}
+
 /// Files a chunk belongs to, and its offsets in them.
-pub(super) type Places = Vec<(Arc<Incoming>, u64)>;
+pub(super) type Places<F> = Vec<(Arc<F>, u64)>;
 
 /// Something to do for a worker.
-pub(super) enum Task {
-    /// Decode a chunk once and write it wherever it belongs.
-    Chunk(Chunk, Places),
+pub(super) enum Task<F> {
+    /// Decode a chunk once and hand it to wherever it belongs.
+    Chunk(Chunk, Places<F>),
     /// Make a file without content.
-    Empty(Arc<Incoming>),
+    Empty(Arc<F>),
+}
+
+/// What a worker does until there is nothing more to do.
+pub(super) fn work<S, F: Arriving<S>>(run: &Run<'_>, shared: &S, tasks: &Receiver<Vec<Task<F>>>) {
+    let mut chunks = run.repository.chunks();
+    for batch in tasks {
+        for task in batch {
+            // Once stopped, what is queued is taken and dropped, so that the sender is never stuck.
+            if run.stopped() {
+                break;
+            }
+            match task {
+                Task::Empty(file) => file.finish(shared),
+                Task::Chunk(chunk, places) => match chunks.read(&chunk.id, Some(&chunk)) {
+                    Ok(content) => {
+                        let zeros = run.options.sparse && content.iter().all(|byte| *byte == 0);
+                        for (file, offset) in places {
+                            file.write(shared, offset, content, zeros);
+                        }
+                    }
+                    Err(error) => {
+                        let cause = Arc::new(error);
+                        for (file, offset) in places {
+                            file.lose(shared, offset..offset + u64::from(chunk.size), &cause);
+                        }
+                    }
+                },
+            }
+        }
+    }
 }
 
 /// File flags of something that is to get a further name first.
@@ -37,22 +76,22 @@ pub(super) struct LateFlags {
     pub bsdflags: u64,
 }
 
-/// What the threads of an extraction have in common.
+/// What the threads of an extraction to a directory have in common.
 pub(super) struct Shared<'a> {
-    pub repository: &'a Repository,
+    pub run: Run<'a>,
     pub root: Root,
-    pub options: &'a Options,
     pub owners: Directory,
-    pub observer: &'a dyn Observer,
-    stop: AtomicBool,
-    fatal: Mutex<Option<Error>>,
-    report: Mutex<Report>,
-    items: AtomicU64,
-    bytes: AtomicU64,
-    /// Places where nothing of ours came to be: nothing may be linked to what else is there.
-    not_made: Mutex<HashSet<Vec<u8>>>,
     /// File flags to set when all else is done.
     flags: Mutex<Vec<LateFlags>>,
+}
+
+/// It is a run that also writes.
+impl<'a> Deref for Shared<'a> {
+    type Target = Run<'a>;
+
+    fn deref(&self) -> &Run<'a> {
+        &self.run
+    }
 }
 
 impl<'a> Shared<'a> {
@@ -63,38 +102,11 @@ impl<'a> Shared<'a> {
         observer: &'a dyn Observer,
     ) -> Self {
         Self {
-            repository,
+            run: Run::new(repository, options, observer),
             root,
-            options,
             owners: Directory::new(options.owners),
-            observer,
-            stop: AtomicBool::new(false),
-            fatal: Mutex::default(),
-            report: Mutex::default(),
-            items: AtomicU64::new(0),
-            bytes: AtomicU64::new(0),
-            not_made: Mutex::default(),
             flags: Mutex::default(),
         }
-    }
-
-    /// True once going on is pointless.
-    pub fn stopped(&self) -> bool {
-        if self.observer.cancelled() {
-            self.abort(Error::Cancelled);
-        }
-        self.stop.load(Ordering::Relaxed)
-    }
-
-    /// Ends the extraction with this error, unless another was first.
-    pub fn abort(&self, error: Error) {
-        self.fatal.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-        self.stop.store(true, Ordering::Relaxed);
-    }
-
-    pub fn problem(&self, path: &[u8], destination: Option<&[u8]>, kind: ProblemKind) {
-        let problem = Problem::new(path, destination, kind);
-        self.report.lock().unwrap_or_else(PoisonError::into_inner).add(problem);
     }
 
     /// Something could not be created: a problem of its own, or one that all others will have as well.
@@ -105,19 +117,6 @@ impl<'a> Shared<'a> {
             self.not_made(destination);
             self.problem(path, Some(destination), ProblemKind::create(error));
         }
-    }
-
-    pub fn not_made(&self, destination: &[u8]) {
-        self.not_made.lock().unwrap_or_else(PoisonError::into_inner).insert(destination.to_vec());
-    }
-
-    pub fn was_made(&self, destination: &[u8]) -> bool {
-        !self.not_made.lock().unwrap_or_else(PoisonError::into_inner).contains(destination)
-    }
-
-    pub fn wrote(&self, bytes: u64) {
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.observer.advance(bytes, 0);
     }
 
     /// Counts something that is complete but for its flags. Those of files with several names must wait for the
@@ -138,56 +137,9 @@ impl<'a> Shared<'a> {
         self.count();
     }
 
-    /// Counts something that is complete.
-    pub fn count(&self) {
-        self.items.fetch_add(1, Ordering::Relaxed);
-        self.observer.advance(0, 1);
-    }
-
     /// Flags to set after everything else.
     pub fn take_flags(&self) -> Vec<LateFlags> {
         std::mem::take(&mut self.flags.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// The report, or the error that ended it all.
-    pub fn into_result(self) -> Result<Report, Error> {
-        if let Some(error) = self.fatal.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            return Err(error);
-        }
-        let mut report = self.report.into_inner().unwrap_or_else(PoisonError::into_inner);
-        report.items = self.items.into_inner();
-        report.bytes = self.bytes.into_inner();
-        Ok(report)
-    }
-
-    /// What a worker does until there is nothing more to do.
-    pub fn work(&self, tasks: &Receiver<Vec<Task>>) {
-        let mut chunks = self.repository.chunks();
-        for batch in tasks {
-            for task in batch {
-                // Once stopped, what is queued is taken and dropped, so that the sender is never stuck.
-                if self.stopped() {
-                    break;
-                }
-                match task {
-                    Task::Empty(file) => file.finish(self),
-                    Task::Chunk(chunk, places) => match chunks.read(&chunk.id, Some(&chunk)) {
-                        Ok(content) => {
-                            let zeros = self.options.sparse && content.iter().all(|byte| *byte == 0);
-                            for (file, offset) in places {
-                                file.write(self, offset, content, zeros);
-                            }
-                        }
-                        Err(error) => {
-                            let cause = Arc::new(error);
-                            for (file, offset) in places {
-                                file.lose(self, offset..offset + u64::from(chunk.size), &cause);
-                            }
-                        }
-                    },
-                }
-            }
-        }
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Report {
     pub problems: Vec<Problem>,
     /// How many more problems there were.
     pub more_problems: u64,
+    /// The paths of selections that matched nothing, as they were given.
+    pub unmatched: Vec<String>,
 }
 
 impl Report {

@@ -7,6 +7,7 @@ use super::path::{below, join, normalize};
 use super::{Extraction, ProblemKind};
 use crate::Error;
 use crate::item::{Chunk, Item, Kind};
+use crate::pattern::{Selection, Verdict};
 
 /// An item on its way to a place.
 pub(super) struct Target {
@@ -31,11 +32,54 @@ pub(super) struct Content {
     pub healthy: Vec<Chunk>,
 }
 
+pub(super) fn size_of(chunks: &[Chunk]) -> u64 {
+    chunks.iter().map(|chunk| u64::from(chunk.size)).sum()
+}
+
+/// Damage that shows in the item itself.
+pub(super) fn known_problems(item: &Item, content: &Content) -> Vec<ProblemKind> {
+    let mut problems = Vec::new();
+    let mut start = 0;
+    for (now, before) in content.chunks.iter().zip(&content.healthy) {
+        let end = start + u64::from(now.size);
+        if now.id != before.id {
+            problems.push(ProblemKind::Repaired { range: start..end });
+        }
+        start = end;
+    }
+    let found = size_of(&content.chunks);
+    if let Some(recorded) = item.size.filter(|recorded| *recorded != found) {
+        problems.push(ProblemKind::Size { recorded, found });
+    }
+    problems
+}
+
 struct Placed {
     subtree: Vec<u8>,
     destination: Vec<u8>,
+    selection: Selection,
+    strip_components: usize,
+    /// Which paths of the selection have matched something.
+    matched: Vec<bool>,
     /// Where files with several names went, by their first name in the archive.
     first_names: HashMap<Vec<u8>, Vec<u8>>,
+}
+
+impl Placed {
+    /// Where an item goes whose path is `path`, and `clean` when normalized; `None` if it is not wanted here.
+    fn destination(&mut self, path: &[u8], clean: &[u8]) -> Option<Vec<u8>> {
+        let mut rest = below(clean, &self.subtree)?;
+        match self.selection.verdict(path) {
+            Verdict::Out => return None,
+            Verdict::In => {}
+            Verdict::Wanted(index) => self.matched[index] = true,
+        }
+        for _ in 0..self.strip_components {
+            let slash = rest.iter().position(|byte| *byte == b'/')?;
+            rest = &rest[slash + 1..];
+        }
+        Some(join(&self.destination, rest))
+    }
 }
 
 /// Where an item was to go, if that can be said, and why it cannot.
@@ -62,6 +106,9 @@ impl Selector {
                 Ok(Placed {
                     subtree: clean(&placement.subtree)?,
                     destination: clean(&placement.destination)?,
+                    selection: placement.selection.clone(),
+                    strip_components: placement.strip_components,
+                    matched: vec![false; placement.selection.paths().len()],
                     first_names: HashMap::new(),
                 })
             })
@@ -83,11 +130,10 @@ impl Selector {
         let mut targets = Vec::new();
         let mut left_out = false;
         for placed in &mut self.placed {
-            let Some(rest) = below(&path, &placed.subtree) else {
+            let Some(destination) = placed.destination(&item.path, &path) else {
                 left_out = true;
                 continue;
             };
-            let destination = join(&placed.destination, rest);
             let action = match first_name {
                 None => {
                     if has_names {
@@ -124,6 +170,17 @@ impl Selector {
     /// Whether a path too odd to be followed looks as if it lay in what was asked for.
     fn might_be_wanted(&self, path: &[u8]) -> bool {
         let start = path.iter().position(|byte| *byte != b'/').unwrap_or(path.len());
-        self.placed.iter().any(|placed| path[start..].starts_with(&placed.subtree))
+        self.placed
+            .iter()
+            .any(|placed| path[start..].starts_with(&placed.subtree) && placed.selection.includes(path))
+    }
+
+    /// The paths of selections that nothing has matched, as they were given.
+    pub fn unmatched(&self) -> Vec<String> {
+        let unmatched = |placed: &Placed| {
+            let paths = placed.selection.paths().iter().zip(&placed.matched);
+            paths.filter(|(_, matched)| !**matched).map(|(path, _)| path.to_string()).collect::<Vec<_>>()
+        };
+        self.placed.iter().flat_map(unmatched).collect()
     }
 }

@@ -10,10 +10,9 @@ use std::sync::Arc;
 use reprise_model::Observer;
 use tar::{Builder, EntryType, Header};
 
-use super::directory::{known_problems, size_of};
 use super::owners::Directory;
 use super::select::{Action, Content, Selector, Target};
-use super::{Extraction, Options, Problem, ProblemKind, Report, acl};
+use super::{Extraction, Options, Problem, ProblemKind, Report, acl, known_problems, size_of};
 use crate::Error;
 use crate::archive::Archive;
 use crate::item::{Chunk, Item, Kind};
@@ -71,6 +70,7 @@ pub(crate) fn to_tar(
             }
         }
     }
+    export.report.unmatched = selector.unmatched();
     export.builder.into_inner().and_then(|mut writer| writer.flush()).map_err(Error::Stream)?;
     Ok(export.report)
 }

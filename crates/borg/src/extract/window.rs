@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 
-use super::file::Incoming;
 use super::pool::{Places, Task};
 use crate::Id;
 use crate::item::Chunk;
@@ -25,22 +24,22 @@ const BATCH_BYTES: u64 = 4 << 20;
 const BATCH_TASKS: usize = 32;
 
 /// Gathers work and hands it out sorted.
-pub(super) struct Window<'a> {
+pub(super) struct Window<'a, F> {
     store: &'a Store,
-    tasks: &'a Sender<Vec<Task>>,
-    chunks: HashMap<Id, (Chunk, Places)>,
-    empty: Vec<Task>,
+    tasks: &'a Sender<Vec<Task<F>>>,
+    chunks: HashMap<Id, (Chunk, Places<F>)>,
+    empty: Vec<Task<F>>,
     bytes: u64,
     open_files: usize,
 }
 
-impl<'a> Window<'a> {
-    pub fn new(store: &'a Store, tasks: &'a Sender<Vec<Task>>) -> Self {
+impl<'a, F> Window<'a, F> {
+    pub fn new(store: &'a Store, tasks: &'a Sender<Vec<Task<F>>>) -> Self {
         Self { store, tasks, chunks: HashMap::new(), empty: Vec::new(), bytes: 0, open_files: 0 }
     }
 
     /// Adds a file made of these chunks.
-    pub fn add(&mut self, file: &Arc<Incoming>, chunks: &[Chunk]) {
+    pub fn add(&mut self, file: &Arc<F>, chunks: &[Chunk]) {
         if chunks.is_empty() {
             self.empty.push(Task::Empty(Arc::clone(file)));
             if self.empty.len() >= BATCH_TASKS {
@@ -95,7 +94,7 @@ impl<'a> Window<'a> {
         self.open_files = 0;
     }
 
-    fn send(&self, batch: Vec<Task>) {
+    fn send(&self, batch: Vec<Task<F>>) {
         // Fails only once all workers are gone, which they are only when this window is no longer needed.
         drop(self.tasks.send(batch));
     }
