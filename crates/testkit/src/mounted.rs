@@ -1,5 +1,6 @@
 //! A small file system of its own, to run out of space in or to be in the way.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use rustix::mount::{MountFlags, UnmountFlags};
@@ -18,10 +19,10 @@ impl Mounted {
         Self(path.to_owned())
     }
 
-    /// Fills it up.
+    /// Fills up what room there is.
     pub fn fill(&self) {
-        use std::io::Write;
-        let mut filler = std::fs::File::create(self.0.join("filler")).expect("a file");
+        let mut filler = std::fs::OpenOptions::new();
+        let mut filler = filler.append(true).create(true).open(self.0.join("filler")).expect("a file");
         while filler.write_all(&[0; 4096]).is_ok() {}
     }
 

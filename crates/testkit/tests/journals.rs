@@ -153,6 +153,21 @@ fn a_disk_that_is_full_since_lets_an_operation_end_and_be_rolled_back() {
     drop(state);
 }
 
+#[test]
+fn the_room_that_was_set_aside_is_still_there_when_a_journal_is_opened_again() {
+    let scene = Scene::elsewhere();
+    let state = Mounted::at(&scene.bench.state_dir(), 2048);
+    scene.bench.begin(&scene.plan);
+    state.fill();
+    let mut journal = Journal::open(&scene.bench.journal()).unwrap();
+    // Had opening it given the room back, others would have it now.
+    state.fill();
+    for step in 0..1000 {
+        journal.append(Event::Undone { step }, &scene.bench.clock).unwrap();
+    }
+    drop(state);
+}
+
 /// Journals of released versions. They must always parse, and mean the same: never change one, add others.
 mod old {
     use super::{Event, Goal, Journal, Path, Progress, Record, State, Status, Verdict};
