@@ -64,6 +64,7 @@ await_healthy() {
         case $state in
             "true healthy "*) return 0 ;;
             "true none "*) (($(date +%s) - $(date +%s -d "${state##* }") > $3)) && return 0 ;;
+            "false "*) echo "container $1 has ended" >&2; return 1 ;;
         esac
         sleep 0.2
     done

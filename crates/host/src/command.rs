@@ -90,7 +90,8 @@ pub struct Output {
 }
 
 /// What the environment may hold for reading backups, and no program that is run here needs.
-const SECRETS: [&str; 4] = ["BORG_PASSPHRASE", "BORG_PASSCOMMAND", "BORG_PASSPHRASE_FD", "BORG_NEW_PASSPHRASE"];
+const SECRETS: [&str; 4] =
+    ["BORG_PASSPHRASE", "BORG_PASSCOMMAND", "BORG_PASSPHRASE_FD", "BORG_NEW_PASSPHRASE"];
 
 /// Runs `command` on this machine, in a process group of its own: a Ctrl+C meant for Reprise must not
 /// cut a `docker stop` in half. Fails when it ends badly or not in time.
@@ -100,7 +101,8 @@ pub fn run_local(command: &Command) -> Result<Output> {
         process.env_remove(name);
     }
     // What was asked for by a process that is gone must not go on behind the back of its recovery.
-    let with_us = || Ok(rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?);
+    let with_us =
+        || Ok(rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?);
     // SAFETY: the closure makes one system call and touches no memory of the parent.
     #[expect(unsafe_code, reason = "only between fork and exec can a child tie its life to its parent's")]
     unsafe {

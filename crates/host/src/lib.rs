@@ -9,6 +9,7 @@ mod docker;
 mod error;
 mod host;
 mod local;
+mod mutable;
 mod overlay;
 
 pub use command::{Command, Output, quote, run_local};

@@ -4,12 +4,13 @@ use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags, RenameFlags};
 
 use crate::docker::{Docker, DockerCli, Run};
+use crate::mutable::make_mutable;
 use crate::{Command, Error, FileKind, Host, Inode, Output, Result, Space, Stat, Tree, run_local};
 
 /// This machine, its files as the process may touch them, and the Docker engine that `docker` reaches.
@@ -92,7 +93,8 @@ impl Host for LocalHost {
     }
 
     fn make_dir(&self, path: &Path) -> Result<()> {
-        match fs::DirBuilder::new().mode(0o755).create(path) {
+        let mode = fs::Permissions::from_mode(0o755);
+        match fs::create_dir(path).and_then(|()| fs::set_permissions(path, mode)) {
             Ok(()) => sync_parent(path),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
             Err(error) => Err(Error::file("make directory", path, error)),
@@ -123,8 +125,15 @@ impl Host for LocalHost {
             let busy = io::Error::new(io::ErrorKind::ResourceBusy, "a file system is mounted there");
             return Err(Error::file("remove", mount, busy));
         }
-        let removed =
-            if stat.kind == FileKind::Directory { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+        let remove = || {
+            if stat.kind == FileKind::Directory { fs::remove_dir_all(path) } else { fs::remove_file(path) }
+        };
+        let removed = remove().or_else(|error| match error.kind() {
+            io::ErrorKind::PermissionDenied => {
+                make_mutable(path).map_err(io::Error::from).and_then(|()| remove())
+            }
+            _ => Err(error),
+        });
         match removed {
             Ok(()) => sync_parent(path),
             Err(error) if absent(&error) => Ok(()),
@@ -272,6 +281,19 @@ mod tests {
         let host = LocalHost::new();
         host.remove_tree(&tree).unwrap();
         host.remove_tree(&tree).unwrap();
+        assert!(!tree.exists());
+    }
+
+    #[test]
+    fn what_must_not_be_changed_can_still_be_removed() {
+        let dir = tempfile::tempdir_in("/var/tmp").unwrap();
+        let tree = dir.path().join("tree");
+        fs::create_dir_all(tree.join("a")).unwrap();
+        fs::write(tree.join("a/file"), "kept").unwrap();
+        let command = Command::new("chattr").args(["+i"]).arg(tree.join("a/file").to_str().unwrap());
+        run_local(&command.arg(tree.join("a").to_str().unwrap())).unwrap();
+        assert!(fs::remove_dir_all(&tree).is_err());
+        LocalHost::new().remove_tree(&tree).unwrap();
         assert!(!tree.exists());
     }
 

@@ -266,22 +266,37 @@ fn a_container_removed_since_does_not_stop_a_rollback() {
 }
 
 #[test]
-fn a_step_that_cannot_be_undone_stops_the_undoing_and_says_which() {
+fn a_volume_that_a_container_refers_to_by_now_stays_and_is_empty_again() {
     let scene = Scene::new_volume();
-    scene.bench.begin(&scene.plan);
-    let exchange = operation(Scene::new_volume, "exchange");
-    scene.bench.drive(Goal::Applied, &Faults::at(exchange, Fault::Cut(Moment::After)));
-    // Docker does not remove a volume that a container refers to.
+    completed(&scene);
     let target = scene.bench.docker.mountpoint("fresh");
     scene.bench.docker.add(SimContainer::new("late").stopped().with_volume("fresh", &target));
-    let outcome = scene.bench.drive(Goal::Reverted, &Faults::none()).outcome("stuck");
-    assert_eq!(outcome.verdict, Verdict::RollbackIncomplete);
-    let (step, error) = outcome.stuck.unwrap();
-    assert_eq!(step, 0);
-    assert!(error.contains("volume is in use"), "{error}");
-    scene.bench.docker.remove("late");
-    let outcome = scene.bench.drive(Goal::Reverted, &Faults::none()).outcome("again");
-    assert_eq!(outcome.verdict, Verdict::RolledBack);
+    let watch = Watcher::new();
+    let run = scene.bench.drive_watched(Goal::Reverted, &Faults::none(), &watch);
+    assert_eq!(run.outcome("in use").verdict, Verdict::RolledBack);
+    assert_eq!(watch.warnings(), ["warn-volume-in-use"]);
+    assert_eq!(std::fs::read_dir(&target).unwrap().count(), 0);
+}
+
+#[test]
+fn a_tree_that_a_container_runs_on_by_now_is_not_taken_away() {
+    let scene = Scene::elsewhere();
+    completed(&scene);
+    let target = placed(&scene);
+    scene.bench.docker.add(SimContainer::new("tenant").mounting(&target));
+    let world = scene.bench.world();
+    let error = scene.bench.drive(Goal::Reverted, &Faults::none()).refusal("a tenant");
+    assert!(error.to_string().contains("container tenant uses it"), "{error}");
+    scene.bench.world().assert_is(&world, "a tenant");
+}
+
+/// The first target that the scene's plan puts a tree to.
+fn placed(scene: &Scene) -> std::path::PathBuf {
+    let target = scene.plan.steps.iter().find_map(|step| match &step.change {
+        Change::Place(place) => Some(place.target.clone()),
+        _ => None,
+    });
+    target.expect("the scene places a tree")
 }
 
 #[test]

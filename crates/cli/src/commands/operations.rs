@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use reprise_engine::{
     Cause, Change, Clock, Cx, Event, Goal, Journal, Operations, Outcome, Plan, Record, Status, SystemClock,
-    Unwatched, Verdict, drive, expire, rehearse,
+    Unwatched, Verdict, drive, expire,
 };
 use reprise_host::LocalHost;
 use reprise_model::{Destination, Message, OperationId};
@@ -123,11 +123,6 @@ impl Act<'_> {
         let _lock = self.operations.lock(id)?;
         let journal = self.operations.open(id)?;
         if record.status == Status::Completed {
-            // Found out beforehand: a rollback that stops half-way would leave containers stopped.
-            let nothing = self.source(journal.plan());
-            let host = LocalHost::new();
-            let cx = Cx { host: &host, source: &nothing, clock: &SystemClock, watch: &Unwatched };
-            rehearse(&journal, Goal::Reverted, &cx)?;
             self.ui.line(self.ui.text(&rollback_effect(&record)));
         }
         self.agree(&record)?;

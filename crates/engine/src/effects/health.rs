@@ -56,11 +56,12 @@ fn is_ready(container: &Container, stable: Duration, cx: &Cx<'_>) -> bool {
 /// Returns once `name` is well; an [`Error::Unhealthy`] when it is not in time, or stays down.
 pub(super) fn wait_until_ready(name: &str, patience: Patience, cx: &Cx<'_>) -> Result<()> {
     const PAUSE: Duration = Duration::from_millis(200);
-    let deadline = cx.clock.now() + patience.limit;
+    let began = cx.clock.now();
+    let deadline = began + patience.limit;
     loop {
         let unhealthy = |state: &str| Error::Unhealthy {
             container: name.to_owned(),
-            seconds: patience.limit.as_secs(),
+            seconds: cx.clock.now().duration_since(began).as_secs().max(0) as u64,
             state: state.to_owned(),
         };
         let Some(container) = cx.host.docker().container(name)? else {
@@ -72,12 +73,15 @@ pub(super) fn wait_until_ready(name: &str, patience: Patience, cx: &Cx<'_>) -> R
         if cx.watch.cancelled() {
             return Err(Error::Cancelled);
         }
+        // One that Docker is going to restart counts as running, so this one stays down: waiting is downtime.
+        if !container.running {
+            return Err(unhealthy("it has ended"));
+        }
         if cx.clock.now() >= deadline {
-            return Err(unhealthy(match (container.running, container.health) {
-                (false, _) => "it does not run",
-                (true, Health::Unhealthy) => "its health check fails",
-                (true, Health::Starting) => "its health check has not succeeded yet",
-                (true, Health::None | Health::Healthy) => "it restarts again and again",
+            return Err(unhealthy(match container.health {
+                Health::Unhealthy => "its health check fails",
+                Health::Starting => "its health check has not succeeded yet",
+                Health::None | Health::Healthy => "it restarts again and again",
             }));
         }
         cx.clock.sleep(PAUSE);

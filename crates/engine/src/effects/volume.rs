@@ -1,6 +1,6 @@
 //! A named volume that the host does not have yet.
 
-use reprise_host::{VolumeSpec, docker_commands, quote};
+use reprise_host::{Container, VolumeSpec, docker_commands, quote};
 use reprise_model::Message;
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +39,15 @@ impl Effect for CreateVolume {
     }
 
     fn undo(&self, (): &(), cx: &Cx<'_>) -> Result<()> {
+        let refers = |container: &Container| {
+            container.mounts.iter().any(|mount| mount.volume.as_deref() == Some(self.spec.name.as_str()))
+        };
+        if let Some(user) = cx.host.docker().containers()?.into_iter().find(refers) {
+            // A container made since refers to it, and Docker would not remove it: it stays, empty as it was made.
+            let warning = Message::new("warn-volume-in-use").text("volume", &self.spec.name);
+            cx.watch.warn(&warning.text("container", user.name));
+            return Ok(());
+        }
         Ok(cx.host.docker().remove_volume(&self.spec.name)?)
     }
 }

@@ -167,3 +167,4 @@ engine-not-restarted = The Docker daemon reads its configuration only when it st
 engine-not-restarted-advice = Restart it afterwards, when the containers may stop for a moment
 ended-completed-elsewhere = Done: everything is restored to { $path } (operation { $id }).
 plan-undo-window-elsewhere = for { $window } after it ends; what was restored is then removed again
+warn-volume-in-use = Volume { $volume } stays, empty: container { $container } was made since and refers to it

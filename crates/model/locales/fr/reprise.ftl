@@ -167,3 +167,4 @@ engine-not-restarted = Le démon Docker ne lit sa configuration qu’à son dém
 engine-not-restarted-advice = Redémarrez-le ensuite, quand les conteneurs peuvent s’arrêter un instant
 ended-completed-elsewhere = Terminé : tout est restauré dans { $path } (opération { $id }).
 plan-undo-window-elsewhere = pendant { $window } après la fin ; ce qui a été restauré est alors retiré
+warn-volume-in-use = Le volume { $volume } reste, vide : le conteneur { $container }, créé depuis, s’y réfère
