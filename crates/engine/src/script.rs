@@ -187,11 +187,17 @@ fn complete(text: &mut String, plan: &Plan, steps: &[(String, Script)], lang: La
     for (number, (title, script)) in (1..).zip(steps) {
         let title = reprise_host::quote(&format!("[{number}/{}] {title}", steps.len()));
         let _ = writeln!(text, "echo {title} >&2");
-        let undo = if script.undoes.is_empty() { String::new() } else { format!("undo+=(undo_{number})\n") };
-        let _ = match &script.needed_if {
-            None => writeln!(text, "{undo}step_{number}"),
-            Some(condition) => writeln!(text, "if {condition}; then\n{undo}step_{number}\nfi"),
-        };
+        let indent = if script.needed_if.is_some() { "    " } else { "" };
+        if let Some(condition) = &script.needed_if {
+            let _ = writeln!(text, "if {condition}; then");
+        }
+        if !script.undoes.is_empty() {
+            let _ = writeln!(text, "{indent}undo+=(undo_{number})");
+        }
+        let _ = writeln!(text, "{indent}step_{number}");
+        if script.needed_if.is_some() {
+            text.push_str("fi\n");
+        }
     }
 }
 
