@@ -140,8 +140,8 @@ pub enum Error {
         /// The file that could not be written, relative to the root.
         path: PathBuf,
     },
-    /// Writing the tar stream failed.
-    #[error("cannot write the tar stream: {0}")]
+    /// Writing a stream, of a tar archive or of a file's content, failed.
+    #[error("cannot write the stream: {0}")]
     Stream(#[source] io::Error),
     /// Damage was found in the middle of a file whose beginning is already in the tar stream.
     #[error("the tar stream ends inside {}: {source}", String::from_utf8_lossy(.path))]

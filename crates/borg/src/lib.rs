@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! Repository::open ─ lock ─ index ─ key ─ manifest ─┬─ archives()
+//!                                                   ├─ verify()
 //!                                                   └─ archive(name) ─┬─ info()
 //!                                                                     ├─ items() / find()
 //!                                                                     ├─ read()
@@ -57,6 +58,7 @@ mod pattern;
 mod repository;
 mod segment;
 mod store;
+mod verify;
 
 pub use archive::{Archive, ArchiveInfo, ArchiveStats, Items, Tam};
 pub use crypto::{Encryption, PassphraseError};
@@ -68,3 +70,4 @@ pub use lock::Lock;
 pub use manifest::ArchiveEntry;
 pub use pattern::{Pattern, Selection, Style};
 pub use repository::{OpenOptions, Repository};
+pub use verify::{Damage, Verification, VerifiedArchive};

@@ -57,6 +57,13 @@ impl Head {
     }
 }
 
+/// Whether to go on with the next entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cut {
+    Next,
+    Stop,
+}
+
 /// The segment files of a repository.
 #[derive(Debug)]
 pub(crate) struct Segments {
@@ -88,6 +95,32 @@ impl Segments {
     /// Calls `each` with tag, id and offset of every entry, all checksums verified.
     /// A file without a single byte counts as one that is not there.
     pub fn scan(&self, segment: u32, mut each: impl FnMut(Tag, Id, u32)) -> Result<(), Error> {
+        let mut entry = Vec::new();
+        self.walk(segment, &mut entry, |offset, head, entry| {
+            let damaged = |reason: &str| Error::Segment { segment, offset, reason: reason.into() };
+            if !head.verify(entry) {
+                return Err(damaged("a checksum is wrong"));
+            }
+            let id = entry.get(HEADER..KEYED_HEADER).and_then(Id::from_slice).unwrap_or(Id::MANIFEST);
+            let at = u32::try_from(offset).map_err(|_| damaged("it is too large"))?;
+            each(head.tag, id, at);
+            Ok(Cut::Next)
+        })
+    }
+
+    /// Hands every entry to `each`, whole and by its offset, with nothing of it verified but that its head makes sense.
+    pub fn cut(&self, segment: u32, mut each: impl FnMut(u64, Head, Vec<u8>) -> Cut) -> Result<(), Error> {
+        self.walk(segment, &mut Vec::new(), |offset, head, entry| {
+            Ok(each(offset, *head, std::mem::take(entry)))
+        })
+    }
+
+    fn walk(
+        &self,
+        segment: u32,
+        entry: &mut Vec<u8>,
+        mut each: impl FnMut(u64, &Head, &mut Vec<u8>) -> Result<Cut, Error>,
+    ) -> Result<(), Error> {
         let path = self.path(segment);
         let file = File::open(&path).map_err(Error::read(&path))?;
         let len = file.metadata().map_err(Error::read(&path))?.len();
@@ -104,7 +137,6 @@ impl Segments {
             _ => return Err(damaged(0, "it is no segment file")),
         }
         let mut offset = MAGIC.len() as u64;
-        let mut entry = Vec::new();
         while offset < len {
             let mut head = [0; HEADER];
             fill(&mut file, &mut head, &path)?.ok_or_else(|| damaged(offset, "it is cut off"))?;
@@ -115,15 +147,18 @@ impl Segments {
             entry.resize(parsed.size, 0);
             entry[..HEADER].copy_from_slice(&head);
             fill(&mut file, &mut entry[HEADER..], &path)?.ok_or_else(|| damaged(offset, "it is cut off"))?;
-            if !parsed.verify(&entry) {
-                return Err(damaged(offset, "a checksum is wrong"));
+            if each(offset, &parsed, entry)? == Cut::Stop {
+                break;
             }
-            let id = entry.get(HEADER..KEYED_HEADER).and_then(Id::from_slice).unwrap_or(Id::MANIFEST);
-            let at = u32::try_from(offset).map_err(|_| damaged(offset, "it is too large"))?;
-            each(parsed.tag, id, at);
             offset += parsed.size as u64;
         }
         Ok(())
+    }
+
+    /// Bytes of a segment file.
+    pub fn size(&self, segment: u32) -> Result<u64, Error> {
+        let path = self.path(segment);
+        Ok(fs::metadata(&path).map_err(Error::read(&path))?.len())
     }
 
     /// Whether a transaction ends with this segment: it is whole, and nothing but COMMITs follows its first COMMIT.

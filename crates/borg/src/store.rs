@@ -36,6 +36,10 @@ impl Store {
         self.index.get(id)
     }
 
+    pub fn segments(&self) -> &Segments {
+        &self.segments
+    }
+
     /// Reads an object into `buffer` and returns the range that holds its data. `hint` is the expected size of the
     /// data in bytes; a good one saves a read, a wrong one is harmless.
     pub fn get<'b>(

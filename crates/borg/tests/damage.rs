@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use common::{Bench, PASSPHRASE, noise};
+use common::{Bench, PASSPHRASE, locate, noise};
 use reprise_borg::{Error, Extraction, Id, Lock, OpenOptions, Options, ProblemKind, Report, Repository, Tam};
 use reprise_model::{Observer, Unobserved};
 use secrecy::SecretString;
@@ -19,18 +19,6 @@ fn extract(bench: &Bench, name: &str, options: Options) -> (PathBuf, Result<Repo
     let archive = repository.archive("a").unwrap();
     let report = archive.extract(&Extraction::everything().with(options), &out, &Unobserved);
     (out, report)
-}
-
-/// Where the chunk lies: its segment file and the offset of its data.
-fn locate(bench: &Bench, id: Id) -> (PathBuf, usize) {
-    for entry in fs::read_dir(bench.repo().join("data/0")).unwrap() {
-        let path = entry.unwrap().path();
-        let content = fs::read(&path).unwrap();
-        if let Some(at) = content.windows(32).position(|window| window == id.0) {
-            return (path, at + 32);
-        }
-    }
-    panic!("the chunk is nowhere");
 }
 
 /// A repository with a file of several chunks, another name of it, and others.

@@ -57,6 +57,29 @@ impl<'r> Archive<'r> {
         read::range(self, item, range)
     }
 
+    /// Writes bytes `range` of a file's content, as [`Archive::read`] returns them, to `writer` chunk by chunk: what was
+    /// written is sound even if an error ends it early.
+    ///
+    /// # Errors
+    /// Those of reading; [`Error::Stream`] if the writer fails; [`Error::Cancelled`].
+    pub fn copy(
+        &self,
+        item: &Item,
+        range: std::ops::Range<u64>,
+        mut writer: impl Write,
+        observer: &dyn Observer,
+    ) -> Result<(), Error> {
+        read::each(self, item, range, &mut |piece| {
+            if observer.cancelled() {
+                return Err(Error::Cancelled);
+            }
+            writer.write_all(piece).map_err(Error::Stream)?;
+            observer.advance(piece.len() as u64, 0);
+            Ok(())
+        })?;
+        writer.flush().map_err(Error::Stream)
+    }
+
     /// The whole content of a file of at most `limit` bytes.
     ///
     /// # Errors

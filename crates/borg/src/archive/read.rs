@@ -31,6 +31,21 @@ fn lookup(archive: &Archive<'_>, path: &[u8]) -> Result<Item, Error> {
 }
 
 pub(super) fn range(archive: &Archive<'_>, item: &Item, range: Range<u64>) -> Result<Vec<u8>, Error> {
+    let mut content = Vec::new();
+    each(archive, item, range, &mut |piece| {
+        content.extend_from_slice(piece);
+        Ok(())
+    })?;
+    Ok(content)
+}
+
+/// Hands a range of a file's content to `take`, chunk by chunk.
+pub(super) fn each(
+    archive: &Archive<'_>,
+    item: &Item,
+    range: Range<u64>,
+    take: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
+) -> Result<(), Error> {
     let invalid =
         |reason: &str| Error::Invalid { reason: format!("{} {reason}", String::from_utf8_lossy(&item.path)) };
     if item.kind() != Kind::File {
@@ -38,9 +53,15 @@ pub(super) fn range(archive: &Archive<'_>, item: &Item, range: Range<u64>) -> Re
     }
     if item.chunks.is_none() && item.hard_link_target().is_some() {
         // Without this it would read as empty.
-        return range_of_link(archive, item, range);
+        return each_of_link(archive, item, range, take);
     }
-    let mut content = Vec::new();
+    // Said first: zeros must not be handed out as content.
+    if let Some(chunk) = first_lost(item, &range) {
+        return Err(Error::Integrity {
+            id: chunk,
+            reason: "its content was lost and replaced with zeros by a repair".into(),
+        });
+    }
     let mut reader = archive.repository.chunks();
     let mut start = 0_u64;
     for chunk in item.chunks.iter().flatten() {
@@ -52,7 +73,7 @@ pub(super) fn range(archive: &Archive<'_>, item: &Item, range: Range<u64>) -> Re
             let data = reader.read(&chunk.id, Some(chunk))?;
             let from = range.start.saturating_sub(start) as usize;
             let to = (range.end.min(end) - start) as usize;
-            content.extend_from_slice(&data[from.min(to)..to]);
+            take(&data[from.min(to)..to])?;
         }
         start = end;
     }
@@ -60,22 +81,21 @@ pub(super) fn range(archive: &Archive<'_>, item: &Item, range: Range<u64>) -> Re
     if whole && item.size.is_some_and(|size| size != start) {
         return Err(invalid("has chunks that do not add up to its size"));
     }
-    if let Some(chunk) = first_lost(item, &range) {
-        return Err(Error::Integrity {
-            id: chunk,
-            reason: "its content was lost and replaced with zeros by a repair".into(),
-        });
-    }
-    Ok(content)
+    Ok(())
 }
 
-fn range_of_link(archive: &Archive<'_>, item: &Item, wanted: Range<u64>) -> Result<Vec<u8>, Error> {
+fn each_of_link(
+    archive: &Archive<'_>,
+    item: &Item,
+    wanted: Range<u64>,
+    take: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
+) -> Result<(), Error> {
     let first = item.hard_link_target().unwrap_or_default();
     let first = lookup(archive, first)?;
     if first.chunks.is_none() {
         return Err(Error::NoSuchPath { path: first.path });
     }
-    range(archive, &first, wanted)
+    each(archive, &first, wanted, take)
 }
 
 /// The id of a chunk in the range that a repair replaced with zeros.

@@ -97,7 +97,7 @@ fn file(
     destination: Vec<u8>,
     content: &Content,
 ) {
-    let problems = known_problems(item, content);
+    let problems = known_problems(item, &content.chunks, &content.healthy);
     let damaged = !problems.is_empty();
     for kind in problems {
         run.problem(&item.path, Some(&destination), kind);

@@ -94,7 +94,7 @@ fn file(
     destination: Vec<u8>,
     content: &Content,
 ) {
-    let problems = known_problems(item, content);
+    let problems = known_problems(item, &content.chunks, &content.healthy);
     let damaged = !problems.is_empty();
     for kind in problems {
         shared.problem(&item.path, Some(&destination), kind);

@@ -25,10 +25,11 @@ mod window;
 pub(crate) use check::to_nowhere;
 pub(crate) use directory::to_directory;
 pub use report::{Attribute, Problem, ProblemKind, Report};
+pub(crate) use select::known_problems;
 pub(crate) use tar::to_tar;
 
 use crate::pattern::Selection;
-use select::{known_problems, size_of};
+use select::size_of;
 
 /// What to extract, where to, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]

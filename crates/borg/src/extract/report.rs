@@ -62,7 +62,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    pub(super) fn new(path: &[u8], destination: Option<&[u8]>, kind: ProblemKind) -> Self {
+    pub(crate) fn new(path: &[u8], destination: Option<&[u8]>, kind: ProblemKind) -> Self {
         Self { path: path.to_vec(), destination: destination.map(path::to_path), kind }
     }
 

@@ -36,18 +36,18 @@ pub(super) fn size_of(chunks: &[Chunk]) -> u64 {
     chunks.iter().map(|chunk| u64::from(chunk.size)).sum()
 }
 
-/// Damage that shows in the item itself.
-pub(super) fn known_problems(item: &Item, content: &Content) -> Vec<ProblemKind> {
+/// Damage that shows in the item itself: what its content is now, and what it was before a repair.
+pub(crate) fn known_problems(item: &Item, chunks: &[Chunk], healthy: &[Chunk]) -> Vec<ProblemKind> {
     let mut problems = Vec::new();
     let mut start = 0;
-    for (now, before) in content.chunks.iter().zip(&content.healthy) {
+    for (now, before) in chunks.iter().zip(healthy) {
         let end = start + u64::from(now.size);
         if now.id != before.id {
             problems.push(ProblemKind::Repaired { range: start..end });
         }
         start = end;
     }
-    let found = size_of(&content.chunks);
+    let found = size_of(chunks);
     if let Some(recorded) = item.size.filter(|recorded| *recorded != found) {
         problems.push(ProblemKind::Size { recorded, found });
     }

@@ -114,7 +114,7 @@ impl<W: Write> Export<'_, W> {
     }
 
     fn file(&mut self, item: &Item, destination: &[u8], content: &Content) -> Result<(), Error> {
-        let mut problems = known_problems(item, content);
+        let mut problems = known_problems(item, &content.chunks, &content.healthy);
         let mut rest = content.chunks.as_slice();
         self.ahead.clear();
         while let [chunk, after @ ..] = rest

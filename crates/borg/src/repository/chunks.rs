@@ -31,6 +31,15 @@ impl<'r> Chunks<'r> {
         key.check_id(id, &self.content)?;
         Ok(&self.content)
     }
+
+    /// The content of a chunk that was read elsewhere, and whose envelope is opened in place.
+    pub fn open(&mut self, id: &Id, sealed: &mut [u8]) -> Result<&[u8], Error> {
+        let key = &self.repository.key;
+        let packed = key.open(id, sealed)?;
+        self.decompressor.run(id, packed, None, &mut self.content)?;
+        key.check_id(id, &self.content)?;
+        Ok(&self.content)
+    }
 }
 
 impl fmt::Debug for Chunks<'_> {

@@ -6,6 +6,7 @@ mod config;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use reprise_model::Observer;
 use secrecy::SecretString;
 
 use crate::archive::Archive;
@@ -13,6 +14,7 @@ use crate::crypto::{Encryption, Key, KeySource, PassphraseError};
 use crate::lock::{Lock, SharedLock};
 use crate::manifest::{ArchiveEntry, Manifest};
 use crate::store::Store;
+use crate::verify::{self, Verification};
 use crate::{Error, Id};
 
 pub(crate) use chunks::Chunks;
@@ -143,6 +145,23 @@ impl Repository {
     pub fn archive(&self, name: &str) -> Result<Archive<'_>, Error> {
         let entry = self.manifest.archives.iter().find(|entry| entry.name == name);
         self.open_entry(entry.ok_or_else(|| Error::NoSuchArchive { name: name.to_owned() })?)
+    }
+
+    /// Reads all of it and verifies every byte: the checksums of the segments, every object in use, and the content of
+    /// every file of every archive. What is damaged is told by its place and by the files that it costs.
+    ///
+    /// The observer hears of bytes of segments ([`Repository::segment_bytes`] in all), then of items.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`], and what makes reading on pointless. Damage is no error.
+    pub fn verify(&self, observer: &dyn Observer) -> Result<Verification, Error> {
+        verify::repository(self, observer)
+    }
+
+    /// Bytes of all segment files: what the repository takes, but for its index.
+    pub fn segment_bytes(&self) -> Result<u64, Error> {
+        let segments = self.store.segments();
+        segments.list()?.into_iter().map(|segment| segments.size(segment)).sum()
     }
 
     pub(crate) fn open_entry(&self, entry: &ArchiveEntry) -> Result<Archive<'_>, Error> {

@@ -11,7 +11,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use reprise_borg::{OpenOptions, Repository};
+use reprise_borg::{Id, OpenOptions, Repository};
 use secrecy::SecretString;
 use tempfile::TempDir;
 
@@ -232,4 +232,16 @@ pub fn assert_alike(ours: &Snapshot, theirs: &Snapshot) {
     }
     let extra: Vec<_> = ours.keys().filter(|path| !theirs.contains_key(*path)).collect();
     assert!(extra.is_empty(), "only ours: {extra:?}");
+}
+
+/// Where the chunk lies: its segment file and the offset of its data.
+pub fn locate(bench: &Bench, id: Id) -> (PathBuf, usize) {
+    for entry in fs::read_dir(bench.repo().join("data/0")).unwrap() {
+        let path = entry.unwrap().path();
+        let content = fs::read(&path).unwrap();
+        if let Some(at) = content.windows(32).position(|window| window == id.0) {
+            return (path, at + 32);
+        }
+    }
+    panic!("the chunk is nowhere");
 }

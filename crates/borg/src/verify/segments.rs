@@ -1,0 +1,191 @@
+//! The first pass: every entry of every segment.
+//!
+//! One thread reads the files in order and cuts them into entries; the others check these.
+
+use std::collections::HashMap;
+use std::num::NonZero;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crossbeam_channel::{Receiver, Sender};
+use reprise_model::Observer;
+
+use super::{Damage, Objects, Short, Verification, short};
+use crate::index::Place;
+use crate::repository::{Chunks, Repository};
+use crate::segment::{Cut, HEADER, Head, KEYED_HEADER, Tag};
+use crate::{Error, Id};
+
+/// What a worker takes at a time.
+const BATCH_BYTES: usize = 4 << 20;
+const BATCH_ENTRIES: usize = 1024;
+
+/// An entry, as it was read.
+struct Entry {
+    segment: u32,
+    offset: u64,
+    head: Head,
+    bytes: Vec<u8>,
+}
+
+/// What the workers found.
+#[derive(Default)]
+struct Found {
+    good: Vec<(Short, u32)>,
+    bad: HashMap<Id, Arc<Error>>,
+    damage: Vec<Damage>,
+    entries: u64,
+    objects: u64,
+}
+
+/// Where a segment stops making sense, and where its last entry before that begins.
+struct Break {
+    segment: u32,
+    offset: u64,
+    last: Option<u64>,
+    reason: String,
+}
+
+/// Reads all segments of the last committed transaction.
+pub(super) fn read<'r>(
+    repository: &'r Repository,
+    observer: &dyn Observer,
+    verification: &mut Verification,
+) -> Result<Objects<'r>, Error> {
+    let found = Mutex::new(Found::default());
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let breaks = std::thread::scope(|scope| {
+        let (batches, queue) = crossbeam_channel::bounded::<Vec<Entry>>(threads * 2);
+        for _ in 0..threads {
+            let (queue, found) = (queue.clone(), &found);
+            scope.spawn(move || check(repository, &queue, found));
+        }
+        // Taken along, so that it ends with this function and the workers with it.
+        let batches = batches;
+        cut(repository, observer, &batches, verification)
+    })?;
+    let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    for Break { segment, offset, last, reason } in breaks {
+        // If the entry before is damaged as well, what comes after it was looked for in the wrong place.
+        let explained = found.damage.iter().any(
+            |damage| matches!(damage, Damage::Segment { segment: s, offset: o, .. } if *s == segment && Some(*o) == last),
+        );
+        if !explained {
+            found.damage.push(Damage::Segment { segment, offset, id: None, reason });
+        }
+    }
+    found.damage.sort_by_key(|damage| match damage {
+        Damage::Segment { segment, offset, .. } => (*segment, *offset),
+        Damage::File { .. } | Damage::Archive { .. } => (u32::MAX, 0),
+    });
+    for damage in found.damage {
+        verification.add(damage);
+    }
+    verification.entries = found.entries;
+    verification.objects = found.objects;
+    found.good.sort_unstable();
+    Ok(Objects { repository, good: found.good, bad: found.bad, late: std::sync::RwLock::default() })
+}
+
+/// Cuts the segments into entries and hands these to the workers.
+fn cut(
+    repository: &Repository,
+    observer: &dyn Observer,
+    batches: &Sender<Vec<Entry>>,
+    verification: &mut Verification,
+) -> Result<Vec<Break>, Error> {
+    let segments = repository.store().segments();
+    let last = segments.last_transaction()?;
+    let mut breaks = Vec::new();
+    // What follows the last transaction was never finished and is nobody's.
+    let (segments_in_use, unfinished): (Vec<u32>, Vec<u32>) =
+        segments.list()?.into_iter().partition(|segment| Some(*segment) <= last);
+    verification.unfinished_segments = unfinished.len() as u64;
+    for segment in segments_in_use {
+        let (mut batch, mut size, mut previous) = (Vec::new(), 0, None);
+        let mut cancelled = false;
+        let end = segments.cut(segment, |offset, head, bytes| {
+            previous = Some(offset);
+            size += bytes.len();
+            observer.advance(bytes.len() as u64, 0);
+            batch.push(Entry { segment, offset, head, bytes });
+            if size >= BATCH_BYTES || batch.len() >= BATCH_ENTRIES {
+                drop(batches.send(std::mem::take(&mut batch)));
+                size = 0;
+            }
+            cancelled = observer.cancelled();
+            if cancelled { Cut::Stop } else { Cut::Next }
+        });
+        drop(batches.send(batch));
+        if cancelled || observer.cancelled() {
+            return Err(Error::Cancelled);
+        }
+        match end {
+            Ok(()) => {}
+            Err(Error::Segment { segment, offset, reason }) => {
+                breaks.push(Break { segment, offset, last: previous, reason });
+            }
+            Err(other) => return Err(other),
+        }
+        verification.segments += 1;
+        verification.bytes += segments.size(segment)?;
+    }
+    Ok(breaks)
+}
+
+/// What a worker does: all entries it can get.
+fn check(repository: &Repository, queue: &Receiver<Vec<Entry>>, found: &Mutex<Found>) {
+    let mut own = Found::default();
+    let mut chunks = repository.chunks();
+    for batch in queue {
+        for entry in batch {
+            own.entry(repository, &mut chunks, entry);
+        }
+    }
+    let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+    found.good.append(&mut own.good);
+    found.bad.extend(own.bad);
+    found.damage.append(&mut own.damage);
+    found.entries += own.entries;
+    found.objects += own.objects;
+}
+
+impl Found {
+    fn entry(&mut self, repository: &Repository, chunks: &mut Chunks<'_>, mut entry: Entry) {
+        let Entry { segment, offset, head, .. } = entry;
+        let id = entry.bytes.get(HEADER..KEYED_HEADER).and_then(Id::from_slice);
+        let place = u32::try_from(offset).ok().map(|offset| Place { segment, offset });
+        // Others are no longer in use, or the damage is in the id itself.
+        let live = id.filter(|id| place.is_some() && repository.store().place(id) == place);
+        let mut damaged = |id, reason| self.damage.push(Damage::Segment { segment, offset, id, reason });
+        if !head.verify(&entry.bytes) {
+            let reason = "a checksum is wrong";
+            damaged(live, reason.into());
+            if let Some(id) = live {
+                let reason = format!("{reason} (segment {segment}, byte {offset})");
+                self.bad.insert(id, Arc::new(Error::integrity(id, reason)));
+            }
+            return;
+        }
+        self.entries += 1;
+        let Some(id) = live.filter(|_| head.tag == Tag::Put) else { return };
+        if id == Id::MANIFEST {
+            // It was authenticated when the repository was opened, and its id is no hash.
+            self.objects += 1;
+            return;
+        }
+        match chunks.open(&id, &mut entry.bytes[KEYED_HEADER..]) {
+            Ok(content) => {
+                self.good.push((short(&id), content.len() as u32));
+                self.objects += 1;
+            }
+            Err(error) => {
+                let reason = match &error {
+                    Error::Integrity { reason, .. } => reason.clone(),
+                    other => other.to_string(),
+                };
+                damaged(Some(id), reason);
+                self.bad.insert(id, Arc::new(error));
+            }
+        }
+    }
+}
