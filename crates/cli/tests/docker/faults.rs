@@ -192,6 +192,17 @@ fn a_container_that_is_not_healthy_on_what_was_restored_is_undone() {
 }
 
 #[test]
+fn a_container_that_ends_at_once_on_what_was_restored_is_undone_without_waiting() {
+    let crashing = |shop: &Shop| fs::write(shop.project.join("front.conf"), "crash\n").unwrap();
+    let (shop, before, ended) = restored_broken(crashing, &[]);
+    ended.expect(3).says(&["front_1 is not healthy", "it has ended", "docker logs"]);
+    expect_undone(&shop, &before);
+    let [began, ended] = ["created_at", "finished_at"].map(|moment| shop.record()[moment].clone());
+    let moment = |value: Value| value.as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    assert!(moment(ended).duration_since(moment(began)).as_secs() < 60, "the health limit was waited for");
+}
+
+#[test]
 fn a_container_that_cannot_start_on_what_was_restored_is_undone() {
     let unstartable = |shop: &Shop| {
         fs::remove_file(shop.project.join("front.conf")).unwrap();

@@ -39,6 +39,7 @@ services:
 
   front:
     image: reprise-test/web:1
+    entrypoint: [\"/bin/sh\", \"-c\", \"! grep -q crash /etc/front.conf && exec /usr/bin/serve\"]
     depends_on:
       back:
         condition: service_healthy
@@ -122,7 +123,15 @@ impl Shop {
         fs::write(project.join("site/index.html"), "<h1>The shop</h1>\n").unwrap();
         fs::write(project.join("front.conf"), "colour=blue\n").unwrap();
         fs::set_permissions(project.join("front.conf"), Permissions::from_mode(0o640)).unwrap();
-        shop.compose(&["up", "--no-start"]);
+        // As Compose itself would make it, but sooner.
+        let label = |key: &str, value: &str| format!("--label={key}={value}");
+        let labels = [
+            label("com.docker.compose.project", &shop.name),
+            label("com.docker.compose.volume", "files"),
+            label("reprise.test", "1"),
+            label(OWNER_LABEL, &owner()),
+        ];
+        docker(["volume", "create", &shop.volume].into_iter().chain(labels.iter().map(String::as_str)));
         every_kind_of_file(&shop.data());
         shop.compose(&["up", "-d"]);
         shop
