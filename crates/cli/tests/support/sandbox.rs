@@ -55,7 +55,7 @@ impl Sandbox {
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
-        remove_docker(&[format!("label=com.docker.compose.project={}", self.name)], &self.name);
+        remove_docker(&self.name);
         remove_directory(&self.dir);
     }
 }
@@ -69,23 +69,19 @@ fn sweep() {
             continue;
         };
         if gone(pid) {
-            let project = format!("e2e{pid}x{number}");
-            remove_docker(&[format!("label=com.docker.compose.project={project}")], &project);
+            remove_docker(&format!("e2e{pid}x{number}"));
             remove_directory(&entry.path());
         }
     }
 }
 
-/// Removes containers, volumes and networks that `filters` find, and those whose names begin with `prefix`.
-fn remove_docker(filters: &[String], prefix: &str) {
+/// Removes containers, volumes and networks whose names begin with `project`.
+fn remove_docker(project: &str) {
     let mut found = [Vec::new(), Vec::new(), Vec::new()];
     let kinds: [&[&str]; 3] = [&["ps", "-a"], &["volume", "ls"], &["network", "ls"]];
+    let names = [format!("name={project}_"), format!("name={project}-")];
     for (ids, kind) in found.iter_mut().zip(kinds) {
-        for filter in filters.iter().cloned().chain([format!("name={prefix}_"), format!("name={prefix}-")]) {
-            ids.extend(lines(&docker([kind, &["-q", "--filter", &filter]].concat())));
-        }
-        ids.sort();
-        ids.dedup();
+        *ids = lines(&docker([kind, &["-q", "--filter", &names[0], "--filter", &names[1]]].concat()));
     }
     let removals: [&[&str]; 3] = [&["rm", "--force", "--volumes"], &["volume", "rm"], &["network", "rm"]];
     for (ids, removal) in found.iter().zip(removals) {
