@@ -1,11 +1,16 @@
 //! The command line, as clap sees it.
 
+mod reader;
+
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use reprise_model::{Adaptation, ItemRef, RestoreType};
 
 use crate::repository::Location;
+pub use reader::{
+    CatArgs, ExportTarArgs, ExtractArgs, FindArgs, InfoArgs, LsArgs, SelectionArgs, VerifyArgs,
+};
 
 /// Brings Docker environments back from the Borg backups you already have.
 #[derive(Debug, Parser)]
@@ -36,6 +41,8 @@ Examples:
   reprise archives /backup/borg                  which archives there are
   reprise contents /backup/borg::latest          what is in the newest one
   reprise docker restore /backup/borg::latest    restore step by step, with questions
+  reprise extract /backup/borg::latest etc       files of it, into this directory
+  reprise verify /backup/borg                    whether all of it is sound
   reprise operations                             what was done, what can be undone
   reprise operations rollback latest             put back what was there before
 
@@ -57,6 +64,20 @@ pub enum Command {
     Archives(ArchivesArgs),
     /// Show what an archive holds: volumes, Compose projects, configs
     Contents(ContentsArgs),
+    /// List what is in an archive
+    Ls(LsArgs),
+    /// Find files in an archive by name
+    Find(FindArgs),
+    /// Print a file of an archive
+    Cat(CatArgs),
+    /// Extract files from an archive
+    Extract(ExtractArgs),
+    /// Write files of an archive as a tar stream
+    ExportTar(ExportTarArgs),
+    /// Verify all data of a repository or an archive
+    Verify(VerifyArgs),
+    /// Describe a repository or an archive
+    Info(InfoArgs),
     /// Restore Docker environments
     #[command(subcommand)]
     Docker(DockerCommand),
@@ -274,6 +295,13 @@ impl Cli {
         match &self.command {
             Command::Archives(args) => args.json,
             Command::Contents(args) => args.json,
+            Command::Ls(args) => args.json,
+            Command::Find(args) => args.json,
+            Command::Cat(args) => args.json,
+            Command::Extract(args) => args.json,
+            Command::ExportTar(args) => args.json,
+            Command::Verify(args) => args.json,
+            Command::Info(args) => args.json,
             Command::Docker(DockerCommand::Restore(args)) => args.json,
             Command::Operations(args) => args.json,
             Command::Completions { .. } => false,

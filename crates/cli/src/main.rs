@@ -8,6 +8,7 @@ mod ask;
 mod commands;
 mod env;
 mod failure;
+mod meter;
 mod passphrase;
 mod progress;
 mod repository;
@@ -31,6 +32,13 @@ fn main() -> ExitCode {
     let done = signals::watch().map_err(Failure::from).and_then(|cancel| match cli.command {
         Command::Archives(args) => commands::archives::run(&args, &env, &ui),
         Command::Contents(args) => commands::contents::run(&args, &env, &ui, &cancel),
+        Command::Ls(args) => commands::ls::run(&args, &env, &ui, &cancel),
+        Command::Find(args) => commands::find::run(&args, &env, &ui, &cancel),
+        Command::Cat(args) => commands::cat::run(&args, &env, &ui, &cancel),
+        Command::Extract(args) => commands::extract::run(&args, &env, &ui, &cancel),
+        Command::ExportTar(args) => commands::export_tar::run(&args, &env, &ui, &cancel),
+        Command::Verify(args) => commands::verify::run(&args, &env, &ui, &cancel),
+        Command::Info(args) => commands::info::run(&args, &env, &ui, &cancel),
         Command::Docker(args::DockerCommand::Restore(args)) => {
             commands::docker_restore::run(&args, &env, &ui, &cancel)
         }

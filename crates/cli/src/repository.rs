@@ -62,6 +62,13 @@ pub fn open(path: &Path, env: &Env) -> Result<Repository, reprise_borg::Error> {
     Repository::open(path, &options)
 }
 
+/// Opens the repository of `location` and names the archive: the newest, unless another is given.
+pub fn open_archive(location: &Location, env: &Env) -> Result<(Repository, String), Failure> {
+    let repository = open(&path(location.repository.as_deref(), env)?, env)?;
+    let name = entry(&repository, location.archive.as_deref().unwrap_or("latest"))?.name.clone();
+    Ok((repository, name))
+}
+
 /// The entry called `name`; `latest` is the newest that is whole, unless an archive is called so.
 pub fn entry<'r>(repository: &'r Repository, name: &str) -> Result<&'r ArchiveEntry, Failure> {
     let archives = repository.archives();

@@ -78,6 +78,11 @@ impl Ui {
         anstream::eprintln!("{} {}", "warning:".yellow().bold(), printable(text));
     }
 
+    /// What was done, on standard error, where it does not mix with data.
+    pub fn note(text: &str) {
+        anstream::eprintln!("{text}");
+    }
+
     /// Whether a person can be asked.
     pub fn can_ask() -> bool {
         std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
@@ -91,6 +96,16 @@ impl Ui {
             Severity::Blocker => "x".red().bold().to_string(),
         }
     }
+}
+
+/// A name from a backup, which may be any bytes, as text that stays on its line.
+pub fn name(bytes: &[u8]) -> String {
+    one_line(&String::from_utf8_lossy(bytes))
+}
+
+/// `text` for a terminal, on one line: a name with a line's end must not begin a line that says something else.
+pub fn one_line(text: &str) -> String {
+    printable(text).replace('\n', "\u{fffd}")
 }
 
 /// `text` without anything that would steer a terminal: names in backups may hold any bytes.

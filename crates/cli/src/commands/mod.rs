@@ -1,7 +1,14 @@
 //! One file per command.
 
 pub mod archives;
+pub mod cat;
 pub mod completions;
 pub mod contents;
 pub mod docker_restore;
+pub mod export_tar;
+pub mod extract;
+pub mod find;
+pub mod info;
+pub mod ls;
 pub mod operations;
+pub mod verify;

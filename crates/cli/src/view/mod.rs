@@ -1,8 +1,11 @@
 //! How things look to people.
 
 pub mod contents;
+pub mod item;
+pub mod listing;
 pub mod plan;
 pub mod record;
+pub mod report;
 
 use comfy_table::{CellAlignment, Table, presets};
 

@@ -168,3 +168,39 @@ engine-not-restarted-advice = Restart it afterwards, when the containers may sto
 ended-completed-elsewhere = Done: everything is restored to { $path } (operation { $id }).
 plan-undo-window-elsewhere = for { $window } after it ends; what was restored is then removed again
 warn-volume-in-use = Volume { $volume } stays, empty: container { $container } was made since and refers to it
+nothing-matches = Nothing in the archive matches { $pattern }
+more-like-these = … and { $count } more like these
+extract-done = { $count ->
+    [one] 1 item
+   *[other] { $count } items
+}, { $size }, extracted to { $path }
+extract-rehearsed = { $count ->
+    [one] 1 item
+   *[other] { $count } items
+}, { $size }, read and verified; nothing was written
+export-done = { $count ->
+    [one] 1 item
+   *[other] { $count } items
+}, { $size }, written to the tar stream
+verify-sound = Sound: { $size } in segments, { $objects } objects and all { $archives } archives are as they were written.
+verify-damaged = DAMAGED: { $whole } of { $archives } archives are whole; { $objects } objects in { $size } of segments are as they were written. Copy the repository, then run `borg check --repair` on the copy.
+verify-archive-sound = Sound: all { $count } items of { $archive }, { $size }, are as they were backed up.
+verify-archive-damaged = DAMAGED: of { $archive }, { $count } items are as they were backed up; { $size } could be read.
+verify-unfinished = { $count ->
+    [one] 1 segment
+   *[other] { $count } segments
+} after the last transaction, not read: remains of a backup that did not end
+word-whole = whole
+word-lost = lost
+word-encryption = encryption
+word-modified = modified
+word-authenticated = authenticated
+word-archives = archives
+word-yes = yes
+word-no = no
+word-host = host
+word-user = user
+word-begun = begun
+word-ended = ended
+word-command = command
+word-comment = comment

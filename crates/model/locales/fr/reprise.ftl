@@ -168,3 +168,39 @@ engine-not-restarted-advice = Redémarrez-le ensuite, quand les conteneurs peuve
 ended-completed-elsewhere = Terminé : tout est restauré dans { $path } (opération { $id }).
 plan-undo-window-elsewhere = pendant { $window } après la fin ; ce qui a été restauré est alors retiré
 warn-volume-in-use = Le volume { $volume } reste, vide : le conteneur { $container }, créé depuis, s’y réfère
+nothing-matches = Rien dans l’archive ne correspond à { $pattern }
+more-like-these = … et { $count } autres du même genre
+extract-done = { $count ->
+    [one] { $count } élément
+   *[other] { $count } éléments
+}, { $size }, extraits vers { $path }
+extract-rehearsed = { $count ->
+    [one] { $count } élément
+   *[other] { $count } éléments
+}, { $size }, lus et vérifiés ; rien n’a été écrit
+export-done = { $count ->
+    [one] { $count } élément
+   *[other] { $count } éléments
+}, { $size }, écrits dans le flux tar
+verify-sound = Intact : { $size } de segments, { $objects } objets et les { $archives } archives sont tels qu’ils ont été écrits.
+verify-damaged = ENDOMMAGÉ : { $whole } archives sur { $archives } sont entières ; { $objects } objets dans { $size } de segments sont tels qu’ils ont été écrits. Copiez le dépôt, puis lancez `borg check --repair` sur la copie.
+verify-archive-sound = Intact : les { $count } éléments de { $archive }, { $size }, sont tels qu’ils ont été sauvegardés.
+verify-archive-damaged = ENDOMMAGÉ : de { $archive }, { $count } éléments sont tels qu’ils ont été sauvegardés ; { $size } ont pu être lus.
+verify-unfinished = { $count ->
+    [one] { $count } segment
+   *[other] { $count } segments
+} après la dernière transaction, non lus : restes d’une sauvegarde inachevée
+word-whole = entiers
+word-lost = perdu
+word-encryption = chiffrement
+word-modified = modifié
+word-authenticated = authentifié
+word-archives = archives
+word-yes = oui
+word-no = non
+word-host = machine
+word-user = utilisateur
+word-begun = début
+word-ended = fin
+word-command = commande
+word-comment = commentaire

@@ -1,0 +1,71 @@
+//! `reprise extract`.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use reprise_borg::{Error, Extraction, Options, Owners, Placement, Selection};
+use reprise_model::Message;
+use serde_json::json;
+
+use crate::args::{ExtractArgs, SelectionArgs};
+use crate::env::Env;
+use crate::failure::{Exit, Failure};
+use crate::meter::Meter;
+use crate::repository;
+use crate::signals::Cancel;
+use crate::ui::{Ui, name};
+use crate::view::report::{self, Told};
+
+/// Extracts from an archive into a directory, or with `--dry-run` to nowhere.
+pub fn run(args: &ExtractArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Exit, Failure> {
+    let placement = placement(&args.selection)?;
+    let owners = if args.numeric_ids { Owners::Numeric } else { Owners::ByName };
+    let options = Options { owners, sparse: args.sparse, devices: args.devices, ..Options::default() };
+    let (repository, archive_name) = repository::open_archive(&args.location, env)?;
+    let archive = repository.archive(&archive_name)?;
+    let total = archive.info().stats.map(|stats| stats.original).filter(|_| args.selection.is_everything());
+    let extraction = Extraction::of([placement]).with(options);
+    let to = std::path::absolute(args.to.clone().unwrap_or_else(|| PathBuf::from(".")))?;
+    let report = if args.dry_run {
+        archive.check(&extraction, &Meter::new(total, cancel))?
+    } else {
+        std::fs::create_dir_all(&to)
+            .map_err(|error| Failure::new(format!("cannot extract to {}: {error}", to.display())))?;
+        archive.extract(&extraction, &to, &Meter::new(total, cancel)).map_err(|error| match error {
+            Error::Cancelled => Failure {
+                message: "cancelled; what was extracted until then stays".to_owned(),
+                ..Failure::cancelled()
+            },
+            other => other.into(),
+        })?
+    };
+    let exit = report::warn(&report, ui);
+    if ui.json {
+        let to = (!args.dry_run).then(|| to.to_string_lossy());
+        Ui::print_json(&json!({ "archive": archive_name, "to": to, "report": Told::of(&report) }));
+    } else {
+        let done = if args.dry_run {
+            Message::new("extract-rehearsed")
+        } else {
+            Message::new("extract-done").text("path", name(to.as_os_str().as_bytes()))
+        };
+        Ui::note(&ui.text(&done.count("count", report.items).bytes("size", report.bytes)));
+    }
+    Ok(exit)
+}
+
+/// What the command line selects, to where its paths say.
+pub fn placement(args: &SelectionArgs) -> Result<Placement, Failure> {
+    let bytes = |texts: &[std::ffi::OsString]| -> Vec<Vec<u8>> {
+        texts.iter().map(|text| text.as_bytes().to_vec()).collect()
+    };
+    let selection = Selection::parse(&bytes(&args.paths), &bytes(&args.exclude))?;
+    Ok(Placement::of(selection).strip_components(args.strip_components))
+}
+
+impl SelectionArgs {
+    /// Whether nothing is left out.
+    pub fn is_everything(&self) -> bool {
+        self.paths.is_empty() && self.exclude.is_empty() && self.strip_components == 0
+    }
+}

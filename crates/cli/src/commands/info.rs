@@ -1,0 +1,115 @@
+//! `reprise info`.
+
+use reprise_borg::{Repository, Tam};
+use reprise_model::human_bytes;
+use serde_json::json;
+
+use crate::args::InfoArgs;
+use crate::commands::archives::utc;
+use crate::env::Env;
+use crate::failure::{Exit, Failure};
+use crate::repository;
+use crate::signals::Cancel;
+use crate::ui::{Ui, one_line};
+
+/// Describes a repository or an archive.
+pub fn run(args: &InfoArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Exit, Failure> {
+    let path = repository::path(args.location.repository.as_deref(), env)?;
+    let repository = repository::open(&path, env)?;
+    match &args.location.archive {
+        Some(name) => archive(&repository, name, args.deduplicated, ui, cancel)?,
+        None => whole(&repository, ui)?,
+    }
+    Ok(Exit::Done)
+}
+
+fn whole(repository: &Repository, ui: &Ui) -> Result<(), Failure> {
+    let bytes = repository.segment_bytes()?;
+    let modified = utc(repository.last_modified());
+    let authenticated = repository.is_manifest_authenticated();
+    let path = repository.path().to_string_lossy();
+    let count = repository.archives().len();
+    if ui.json {
+        Ui::print_json(&json!({
+            "path": path, "id": repository.id().to_string(), "encryption": repository.encryption().name(),
+            "modified": modified, "authenticated": authenticated, "archives": count, "bytes": bytes,
+        }));
+        return Ok(());
+    }
+    let answer = if authenticated { "word-yes" } else { "word-no" };
+    show(
+        &[
+            ("word-path", path.into_owned()),
+            ("word-id", repository.id().to_string()),
+            ("word-encryption", repository.encryption().name().to_owned()),
+            ("word-modified", modified),
+            ("word-authenticated", ui.word(answer)),
+            ("word-archives", count.to_string()),
+            ("word-size", human_bytes(bytes)),
+        ],
+        ui,
+    );
+    Ok(())
+}
+
+fn archive(
+    repository: &Repository,
+    name: &str,
+    deduplicated: bool,
+    ui: &Ui,
+    cancel: &Cancel,
+) -> Result<(), Failure> {
+    let entry = repository::entry(repository, name)?;
+    let archive = repository.archive(&entry.name)?;
+    let deduplicated = if deduplicated { Some(archive.deduplicated_size(cancel)?) } else { None };
+    let info = archive.info();
+    let end = Some(&info.end).filter(|end| !end.is_empty()).map(|end| utc(end));
+    let authenticated = match info.tam {
+        Tam::Verified => "yes",
+        Tam::Absent => "absent",
+        Tam::Invalid => "invalid",
+    };
+    let stats = info.stats;
+    if ui.json {
+        Ui::print_json(&json!({
+            "name": info.name, "id": info.id.to_string(), "checkpoint": entry.checkpoint,
+            "hostname": info.hostname, "username": info.username, "comment": info.comment,
+            "command_line": info.command_line, "start": utc(&info.start), "end": end,
+            "files": stats.map(|stats| stats.nfiles), "original_bytes": stats.map(|stats| stats.original),
+            "compressed_bytes": stats.map(|stats| stats.compressed), "deduplicated_bytes": deduplicated,
+            "authenticated": authenticated,
+        }));
+        return Ok(());
+    }
+    let command = shlex::try_join(info.command_line.iter().map(String::as_str))
+        .unwrap_or_else(|_| info.command_line.join(" "));
+    let mut fields = vec![
+        ("word-name", info.name.clone()),
+        ("word-id", info.id.to_string()),
+        ("word-host", info.hostname.clone()),
+        ("word-user", info.username.clone()),
+        ("word-begun", utc(&info.start)),
+        ("word-ended", end.unwrap_or_default()),
+        ("word-command", command),
+        ("word-comment", info.comment.clone()),
+    ];
+    if let Some(stats) = stats {
+        fields.push(("word-files", stats.nfiles.to_string()));
+        fields.push(("word-size", human_bytes(stats.original)));
+        fields.push(("word-compressed", human_bytes(stats.compressed)));
+    }
+    if let Some(bytes) = deduplicated {
+        fields.push(("word-deduplicated", human_bytes(bytes)));
+    }
+    let answer = if info.tam == Tam::Verified { "word-yes" } else { "word-no" };
+    fields.push(("word-authenticated", ui.word(answer)));
+    show(&fields, ui);
+    Ok(())
+}
+
+/// One field a line; those without a value are left out.
+fn show(fields: &[(&'static str, String)], ui: &Ui) {
+    for (key, value) in fields.iter().filter(|(_, value)| !value.is_empty()) {
+        ui.line(format!("{:<15} {}", ui.word(key), one_line(value)));
+    }
+}

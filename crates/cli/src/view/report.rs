@@ -1,0 +1,90 @@
+//! What reading or extracting from an archive came to.
+
+use reprise_borg::{Problem, ProblemKind, Report};
+use reprise_model::Message;
+use serde::Serialize;
+
+use crate::failure::Exit;
+use crate::ui::{Ui, name, one_line};
+
+/// Problems shown to people one by one; programs get all that are known.
+const SHOWN: usize = 100;
+
+/// A [`Report`]. Documented in `docs/json.md`.
+#[derive(Debug, Serialize)]
+pub struct Told {
+    items: u64,
+    bytes: u64,
+    problems: Vec<ToldProblem>,
+    more_problems: u64,
+    unmatched: Vec<String>,
+}
+
+/// A problem of one item.
+#[derive(Debug, Serialize)]
+pub struct ToldProblem {
+    path: String,
+    problem: String,
+    /// Whether content or the whole item is missing, as opposed to an attribute.
+    loss: bool,
+    /// The bytes of the file that are lost, where it is some of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<u64>,
+}
+
+impl ToldProblem {
+    /// As it was found.
+    pub fn of(problem: &Problem) -> Self {
+        let range = match &problem.kind {
+            ProblemKind::Content { range, .. } | ProblemKind::Repaired { range } => Some(range.clone()),
+            _ => None,
+        };
+        Self {
+            path: String::from_utf8_lossy(&problem.path).into_owned(),
+            problem: problem.kind.to_string(),
+            loss: problem.is_loss(),
+            from: range.as_ref().map(|range| range.start),
+            to: range.map(|range| range.end),
+        }
+    }
+}
+
+impl Told {
+    /// As it was found.
+    pub fn of(report: &Report) -> Self {
+        Self {
+            items: report.items,
+            bytes: report.bytes,
+            problems: report.problems.iter().map(ToldProblem::of).collect(),
+            more_problems: report.more_problems,
+            unmatched: report.unmatched.clone(),
+        }
+    }
+}
+
+/// Warns of all that is not as it should be; returns how the program ends.
+pub fn warn(report: &Report, ui: &Ui) -> Exit {
+    each(report.problems.iter(), report.more_problems, ui);
+    for pattern in &report.unmatched {
+        nothing_matches(pattern, ui);
+    }
+    if report.is_clean() && report.unmatched.is_empty() { Exit::Done } else { Exit::Warnings }
+}
+
+/// Warns that a pattern was in vain.
+pub fn nothing_matches(pattern: &str, ui: &Ui) {
+    Ui::warn(&ui.text(&Message::new("nothing-matches").text("pattern", name(pattern.as_bytes()))));
+}
+
+/// Warns of each of them, of the last ones only by their number.
+pub fn each(all: impl ExactSizeIterator<Item = impl ToString>, more: u64, ui: &Ui) {
+    let more = more + all.len().saturating_sub(SHOWN) as u64;
+    for one in all.take(SHOWN) {
+        Ui::warn(&one_line(&one.to_string()));
+    }
+    if more > 0 {
+        Ui::warn(&ui.text(&Message::new("more-like-these").count("count", more)));
+    }
+}
