@@ -114,10 +114,16 @@ impl Range<'_> {
     }
 }
 
+/// What recovers, in two attempts, from a kill at the `number`-th `call`: forward and back by turns, so that each
+/// event is followed by the one when the kill came before it, and by the other when it came after.
+fn recoveries(call: &str, number: usize) -> [&'static str; 2] {
+    let back = [["rollback", "rollback"], ["resume", "rollback"], ["rollback", "resume"]];
+    let turn = number + usize::from(call == "fdatasync");
+    if turn.is_multiple_of(2) { ["resume", "resume"] } else { back[number / 2 % back.len()] }
+}
+
 /// Kills at every `call` of a restore, on `shops` shops at once.
 fn at_every(call: &str, shops: usize) {
-    let pattern =
-        [["resume", "resume"], ["rollback", "rollback"], ["resume", "rollback"], ["rollback", "resume"]];
     let first = Shop::of_files();
     let archived = first.trees_of_archive("nightly");
     let calls = calls_of_a_restore(&first, call);
@@ -132,7 +138,7 @@ fn at_every(call: &str, shops: usize) {
                 return;
             }
             // From 2: once the first event of a recovery is on disk, its direction is settled.
-            range.round(call, number, pattern[number % 4], 2 + number % 7);
+            range.round(call, number, recoveries(call, number), 2 + number % 7);
         }
     };
     drop(archived);
