@@ -6,7 +6,8 @@
 //! first pass could not reach, because a segment ends early or makes no sense from some place on, the second one
 //! looks for by the index.
 //!
-//! Memory: 20 bytes for each object, at most a few batches of 4 MiB, and up to 10,000 findings.
+//! Memory: 20 bytes for each sound object, some 200 for each damaged one, a few batches of about 4 MiB for each thread, and
+//! up to 10,000 findings for each thread and archive.
 
 mod archives;
 mod segments;

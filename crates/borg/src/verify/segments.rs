@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crossbeam_channel::{Receiver, Sender};
 use reprise_model::Observer;
 
-use super::{Damage, Objects, Short, Verification, short};
+use super::{Damage, LISTED, Objects, Short, Verification, short};
 use crate::index::Place;
 use crate::repository::{Chunks, Repository};
 use crate::segment::{Cut, HEADER, Head, KEYED_HEADER, Tag};
@@ -33,6 +33,8 @@ struct Found {
     good: Vec<(Short, u32)>,
     bad: HashMap<Id, Arc<Error>>,
     damage: Vec<Damage>,
+    /// What each worker found beyond what is listed.
+    more_damage: u64,
     entries: u64,
     objects: u64,
 }
@@ -80,6 +82,7 @@ pub(super) fn read<'r>(
     for damage in found.damage {
         verification.add(damage);
     }
+    verification.more_damage += found.more_damage;
     verification.entries = found.entries;
     verification.objects = found.objects;
     found.good.sort_unstable();
@@ -145,6 +148,7 @@ fn check(repository: &Repository, queue: &Receiver<Vec<Entry>>, found: &Mutex<Fo
     found.good.append(&mut own.good);
     found.bad.extend(own.bad);
     found.damage.append(&mut own.damage);
+    found.more_damage += own.more_damage;
     found.entries += own.entries;
     found.objects += own.objects;
 }
@@ -156,7 +160,13 @@ impl Found {
         let place = u32::try_from(offset).ok().map(|offset| Place { segment, offset });
         // Others are no longer in use, or the damage is in the id itself.
         let live = id.filter(|id| place.is_some() && repository.store().place(id) == place);
-        let mut damaged = |id, reason| self.damage.push(Damage::Segment { segment, offset, id, reason });
+        let mut damaged = |id, reason| {
+            if self.damage.len() < LISTED {
+                self.damage.push(Damage::Segment { segment, offset, id, reason });
+            } else {
+                self.more_damage += 1;
+            }
+        };
         if !head.verify(&entry.bytes) {
             let reason = "a checksum is wrong";
             damaged(live, reason.into());
