@@ -10,12 +10,15 @@ mod tree;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use program::{Ended, run};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 use tree::{Tree, assert_same};
@@ -371,4 +374,21 @@ fn what_cannot_be_done_is_an_error_of_its_own() {
     assert_eq!((ended.stdout.lines().count(), ended.stderr.as_str()), (1, ""));
     // All repositories are as they were, unlocked.
     assert!(!library.path("repo/lock.roster").exists() && !library.path("repo/lock.exclusive").exists());
+}
+
+#[test]
+fn cancelling_ends_in_good_order() {
+    let library = Library::new();
+    let args = ["cat", "repo::one", "srv/data/large"];
+    let mut child = program::start(&mut library.command(env!("CARGO_BIN_EXE_reprise"), "", &args));
+    // The pipe is full long before the file ends, so it is still at work.
+    let mut output = child.stdout.take().unwrap();
+    output.read_exact(&mut [0; 1]).unwrap();
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    let mut rest = Vec::new();
+    output.read_to_end(&mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(rest.len() < 8_999_999 && noise(9_000_000)[1..].starts_with(&rest));
+    assert!(!library.path("repo/lock.roster").exists());
 }

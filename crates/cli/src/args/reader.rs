@@ -73,7 +73,8 @@ pub struct SelectionArgs {
 
 const EXTRACT_HELP: &str = "\
 What is there under the same name is replaced. A damaged file is left out and
-named; all others are extracted.
+named; all others are extracted. Exit codes: 0 done, 1 something is damaged, was
+left out or matched nothing, 2 error, 130 cancelled; what was extracted stays.
 
 Examples:
   reprise extract /backup/borg::latest                        into this directory
@@ -167,6 +168,7 @@ pub struct CatArgs {
 const VERIFY_HELP: &str = "\
 Everything is read, authenticated, decompressed and compared with its id. Damage
 is named by segment, and by archive, file and bytes. Nothing is changed.
+Exit codes: 0 sound, 1 damaged, 2 error, 130 cancelled.
 
 Examples:
   reprise verify /backup/borg                 the repository with all archives

@@ -182,8 +182,8 @@ export-done = { $count ->
     [one] 1 item
    *[other] { $count } items
 }, { $size }, written to the tar stream
-verify-sound = Sound: { $size } in segments, { $objects } objects and all { $archives } archives are as they were written.
-verify-damaged = DAMAGED: { $whole } of { $archives } archives are whole; { $objects } objects in { $size } of segments are as they were written. Copy the repository, then run `borg check --repair` on the copy.
+verify-sound = Sound: everything is as it was written ({ $size }, { $objects } objects). Whole archives: { $whole } of { $archives }.
+verify-damaged = DAMAGED. Whole archives: { $whole } of { $archives }; sound objects: { $objects }; read: { $size }. Copy the repository, then run `borg check --repair` on the copy.
 verify-archive-sound = Sound: all { $count } items of { $archive }, { $size }, are as they were backed up.
 verify-archive-damaged = DAMAGED: of { $archive }, { $count } items are as they were backed up; { $size } could be read.
 verify-unfinished = { $count ->

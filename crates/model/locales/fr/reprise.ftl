@@ -182,8 +182,8 @@ export-done = { $count ->
     [one] { $count } élément
    *[other] { $count } éléments
 }, { $size }, écrits dans le flux tar
-verify-sound = Intact : { $size } de segments, { $objects } objets et les { $archives } archives sont tels qu’ils ont été écrits.
-verify-damaged = ENDOMMAGÉ : { $whole } archives sur { $archives } sont entières ; { $objects } objets dans { $size } de segments sont tels qu’ils ont été écrits. Copiez le dépôt, puis lancez `borg check --repair` sur la copie.
+verify-sound = Intact : tout est tel qu’il a été écrit ({ $size }, { $objects } objets). Archives entières : { $whole } sur { $archives }.
+verify-damaged = ENDOMMAGÉ. Archives entières : { $whole } sur { $archives } ; objets intacts : { $objects } ; lus : { $size }. Copiez le dépôt, puis lancez `borg check --repair` sur la copie.
 verify-archive-sound = Intact : les { $count } éléments de { $archive }, { $size }, sont tels qu’ils ont été sauvegardés.
 verify-archive-damaged = ENDOMMAGÉ : de { $archive }, { $count } éléments sont tels qu’ils ont été sauvegardés ; { $size } ont pu être lus.
 verify-unfinished = { $count ->
