@@ -1,5 +1,6 @@
 //! A plan: everything a restore will do, as a value.
 
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -95,6 +96,19 @@ impl Plan {
     /// Bytes that will be written.
     pub fn bytes(&self) -> u64 {
         self.steps.iter().map(|step| step.estimate.bytes).sum()
+    }
+
+    /// Where `item` goes.
+    pub fn target_of(&self, item: &Item) -> Option<&Path> {
+        let staged = self.steps.iter().find_map(|step| match &step.change {
+            Change::Stage(stage) if stage.from == item.path => Some(stage.into.as_path()),
+            _ => None,
+        })?;
+        self.steps.iter().find_map(|step| match &step.change {
+            Change::Swap(swap) if swap.staged == staged => Some(swap.target.as_path()),
+            Change::Place(place) if place.staged == staged => Some(place.target.as_path()),
+            _ => None,
+        })
     }
 
     /// Names of the containers that will be stopped, in that order.

@@ -1,8 +1,9 @@
 //! The same steps in bash: to read before a restore, or to run where Reprise cannot.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
-use reprise_host::Command;
+use reprise_host::{Command, quote};
 use reprise_model::{Lang, Message};
 
 use crate::Plan;
@@ -22,6 +23,7 @@ pub struct Script {
     does: Vec<String>,
     undoes: Vec<String>,
     needed_if: Option<String>,
+    absent: Vec<String>,
     health_check: bool,
 }
 
@@ -48,6 +50,11 @@ impl Script {
         self.needed_if = Some(condition.into());
     }
 
+    /// Nothing may lie at `path` when the script begins: what does was left by an earlier run of it.
+    pub fn expect_nothing_at(&mut self, path: &Path) {
+        self.absent.push(quote(&path.to_string_lossy()));
+    }
+
     /// Says that a line calls `await_healthy NAME LIMIT STABLE`.
     pub fn needs_health_check(&mut self) {
         self.health_check = true;
@@ -70,6 +77,14 @@ await_healthy() {
     done
     echo "container $1 is not healthy after $2 s" >&2
     return 1
+}
+"#;
+
+const EXPECT_NOTHING: &str = r#"expect_nothing_at() {
+    [[ ! -e $1 && ! -L $1 ]] || {
+        echo "$1 is in the way: was this script run before?" >&2
+        exit 1
+    }
 }
 "#;
 
@@ -111,7 +126,10 @@ pub fn script(plan: &Plan, detail: Detail, lang: Lang) -> String {
         text.push('\n');
     }
     match detail {
-        Detail::Explained => explained(&mut text, &steps),
+        Detail::Explained => {
+            preconditions(&mut text, &steps, lang);
+            explained(&mut text, &steps);
+        }
         Detail::Complete => complete(&mut text, plan, &steps, lang),
     }
     let meant = meant_as_they_are(&steps);
@@ -154,6 +172,20 @@ fn heading(plan: &Plan, lang: Lang) -> String {
     text
 }
 
+/// Refuses to begin where an earlier run has left something: undoing would take that for its own.
+fn preconditions(text: &mut String, steps: &[(String, Script)], lang: Lang) {
+    let paths: Vec<&str> = steps.iter().flat_map(|(_, script)| &script.absent).map(String::as_str).collect();
+    if paths.is_empty() {
+        return;
+    }
+    comment(text, "", &Message::new("script-once").in_lang(lang));
+    text.push_str(EXPECT_NOTHING);
+    for path in paths {
+        let _ = writeln!(text, "expect_nothing_at {path}");
+    }
+    text.push('\n');
+}
+
 fn explained(text: &mut String, steps: &[(String, Script)]) {
     for (title, script) in steps {
         for line in &script.does {
@@ -184,8 +216,9 @@ fn complete(text: &mut String, plan: &Plan, steps: &[(String, Script)], lang: La
         let _ = writeln!(text, "{command} > /dev/null");
     }
     text.push('\n');
+    preconditions(text, steps, lang);
     for (number, (title, script)) in (1..).zip(steps) {
-        let title = reprise_host::quote(&format!("[{number}/{}] {title}", steps.len()));
+        let title = quote(&format!("[{number}/{}] {title}", steps.len()));
         let _ = writeln!(text, "echo {title} >&2");
         let indent = if script.needed_if.is_some() { "    " } else { "" };
         if let Some(condition) = &script.needed_if {

@@ -5,12 +5,17 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Docker, Result};
+use crate::{Container, Docker, Result};
 
-/// What names a file within its file system, whatever it is called. It stays over renames and reboots.
+/// What names a file within its file system, whatever it is called. It stays over renames and reboots, and
+/// no later file is taken for it: numbers are used again, births are not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Inode(pub u64);
+pub struct Inode {
+    /// Its number.
+    pub number: u64,
+    /// When it was made, in nanoseconds since 1970; 0 where the file system does not tell.
+    pub born: i64,
+}
 
 /// What kind of file something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +39,8 @@ pub struct Stat {
     pub inode: Inode,
     /// The file system it lies on; may change over a reboot, so it is never recorded.
     pub device: u64,
+    /// Its owner's number.
+    pub owner: u32,
     /// Its size in bytes.
     pub size: u64,
     /// When its content last changed, in whole seconds since 1970.
@@ -65,6 +72,9 @@ pub trait Host: Send + Sync {
     /// What to call it in messages.
     fn name(&self) -> &str;
 
+    /// The number of the user that everything is done as.
+    fn user(&self) -> u32;
+
     /// What lies at `path`, or nothing.
     fn stat(&self, path: &Path) -> Result<Option<Stat>>;
 
@@ -77,8 +87,8 @@ pub trait Host: Send + Sync {
     /// The content of the regular file `path`; fails when it has more than `limit` bytes.
     fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>>;
 
-    /// Makes one directory with mode 0755; fine when it is there.
-    fn make_dir(&self, path: &Path) -> Result<()>;
+    /// Makes one directory with these permissions; fine, and left as it is, when it is there.
+    fn make_dir(&self, path: &Path, mode: u32) -> Result<()>;
 
     /// Removes an empty directory; fine when it is gone. False when it holds something and stays.
     fn remove_dir(&self, path: &Path) -> Result<bool>;
@@ -106,4 +116,15 @@ pub trait Host: Send + Sync {
 
     /// The Docker engine there.
     fn docker(&self) -> &dyn Docker;
+
+    /// All containers there, the sources of their mounts with every symbolic link followed: Docker tells them
+    /// as they were given, and what runs on a tree must be found whatever the tree was called.
+    fn containers(&self) -> Result<Vec<Container>> {
+        let mut containers = self.docker().containers()?;
+        for mount in containers.iter_mut().flat_map(|container| &mut container.mounts) {
+            // What cannot be followed keeps its name: better that than no answer at all.
+            mount.source = self.canonical(&mount.source).unwrap_or_else(|_| mount.source.clone());
+        }
+        Ok(containers)
+    }
 }

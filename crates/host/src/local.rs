@@ -47,12 +47,17 @@ impl Host for LocalHost {
         "localhost"
     }
 
+    fn user(&self) -> u32 {
+        rustix::process::geteuid().as_raw()
+    }
+
     fn stat(&self, path: &Path) -> Result<Option<Stat>> {
         match fs::symlink_metadata(path) {
             Ok(meta) => Ok(Some(Stat {
                 kind: kind(&meta),
-                inode: Inode(meta.ino()),
+                inode: Inode { number: meta.ino(), born: born(&meta) },
                 device: meta.dev(),
+                owner: meta.uid(),
                 size: meta.size(),
                 modified: meta.mtime(),
             })),
@@ -92,8 +97,8 @@ impl Host for LocalHost {
         attempt().map_err(|error| Error::file("read", path, error))
     }
 
-    fn make_dir(&self, path: &Path) -> Result<()> {
-        let mode = fs::Permissions::from_mode(0o755);
+    fn make_dir(&self, path: &Path, mode: u32) -> Result<()> {
+        let mode = fs::Permissions::from_mode(mode);
         match fs::create_dir(path).and_then(|()| fs::set_permissions(path, mode)) {
             Ok(()) => sync_parent(path),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
@@ -181,6 +186,12 @@ impl Host for LocalHost {
     fn docker(&self) -> &dyn Docker {
         &self.docker
     }
+}
+
+/// When the file was made, in nanoseconds since 1970, or 0.
+fn born(meta: &fs::Metadata) -> i64 {
+    let since = meta.created().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+    since.map_or(0, |since| since.as_nanos() as i64)
 }
 
 fn kind(meta: &fs::Metadata) -> FileKind {

@@ -93,7 +93,7 @@ impl Changes {
 
     fn create(&mut self, path: &Path) {
         self.inodes += 1;
-        self.paths.insert(path.to_owned(), Leads::New(Inode(u64::MAX - self.inodes)));
+        self.paths.insert(path.to_owned(), Leads::New(Inode { number: u64::MAX - self.inodes, born: 0 }));
     }
 }
 
@@ -102,13 +102,17 @@ impl Host for OverlayHost<'_> {
         self.base.name()
     }
 
+    fn user(&self) -> u32 {
+        self.base.user()
+    }
+
     fn stat(&self, path: &Path) -> Result<Option<Stat>> {
         match self.changes().resolve(path) {
             Leads::Base(real) => self.base.stat(&real),
             Leads::Nowhere => Ok(None),
             Leads::New(inode) => {
                 let device = self.base.space(path)?.device;
-                Ok(Some(Stat { kind: FileKind::Directory, inode, device, size: 0, modified: 0 }))
+                Ok(Some(Stat { kind: FileKind::Directory, inode, device, owner: 0, size: 0, modified: 0 }))
             }
         }
     }
@@ -132,7 +136,7 @@ impl Host for OverlayHost<'_> {
         }
     }
 
-    fn make_dir(&self, path: &Path) -> Result<()> {
+    fn make_dir(&self, path: &Path, _mode: u32) -> Result<()> {
         if self.stat(path)?.is_none() {
             self.changes().create(path);
         }
@@ -308,7 +312,7 @@ mod tests {
         let host = OverlayHost::new(&base);
         host.remove_tree(&tree).unwrap();
         assert!(host.stat(&tree).unwrap().is_none());
-        host.make_dir(&tree).unwrap();
+        host.make_dir(&tree, 0o755).unwrap();
         assert!(host.stat(&tree).unwrap().is_some());
         assert!(tree.exists());
     }

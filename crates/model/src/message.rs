@@ -117,7 +117,7 @@ impl Message {
             .iter()
             .map(|(name, value)| {
                 let value = match value {
-                    Arg::Text(text) => FluentValue::from(text.as_str()),
+                    Arg::Text(text) => FluentValue::from(plain(text)),
                     Arg::Count(n) => FluentValue::from(*n),
                     Arg::Bytes(n) => FluentValue::from(human_bytes(*n)),
                     Arg::Seconds(n) => FluentValue::from(human_seconds(*n)),
@@ -128,6 +128,18 @@ impl Message {
         LOCALES
             .try_lookup_with_args(&lang.identifier(), &self.key, &args)
             .unwrap_or_else(|| format!("{} {:?}", self.key, self.args))
+    }
+}
+
+/// `text` without control characters: names come from backups and hosts, and must forge no lines.
+fn plain(text: &str) -> Cow<'_, str> {
+    if text.chars().any(char::is_control) {
+        text.chars()
+            .map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c })
+            .collect::<String>()
+            .into()
+    } else {
+        text.into()
     }
 }
 
@@ -185,6 +197,12 @@ mod tests {
         let message = Message::new("step-stage").bytes("size", 2048).text("path", "/x");
         let json = serde_json::to_string(&message).unwrap();
         assert_eq!(serde_json::from_str::<Message>(&json).unwrap(), message);
+    }
+
+    #[test]
+    fn a_name_cannot_forge_a_line() {
+        let message = Message::new("step-stop").text("container", "web\n  i  All is well\u{1b}[2J");
+        assert!(!message.in_lang(Lang::En).contains(char::is_control));
     }
 
     #[test]

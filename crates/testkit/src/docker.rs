@@ -55,6 +55,8 @@ impl SimContainer {
                 id: format!("id-of-{name}"),
                 name: name.to_owned(),
                 image: "image:1".to_owned(),
+                paused: false,
+                joins: Vec::new(),
                 running: true,
                 started: 1_795_000_000,
                 restarts: 0,
@@ -221,7 +223,7 @@ impl SimDocker {
 
 impl Docker for SimDocker {
     fn engine(&self) -> Result<Engine> {
-        Ok(Engine { version: "20.10.24".to_owned(), root: self.root.clone() })
+        Ok(Engine { version: "20.10.24".to_owned(), root: self.root.clone(), endpoint: String::new() })
     }
 
     fn containers(&self) -> Result<Vec<Container>> {

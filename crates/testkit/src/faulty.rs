@@ -59,11 +59,16 @@ impl Host for FaultyHost<'_> {
     fn name(&self) -> &str {
         self.host.name()
     }
+    fn user(&self) -> u32 {
+        self.host.user()
+    }
+
     fn stat(&self, path: &Path) -> Result<Option<Stat>> {
         self.look("stat", path, || self.host.stat(path))
     }
+    // Not a place for faults: sources of mounts that cannot be followed keep their names, whatever the reason.
     fn canonical(&self, path: &Path) -> Result<PathBuf> {
-        self.look("canonical", path, || self.host.canonical(path))
+        self.host.canonical(path)
     }
     fn list(&self, path: &Path) -> Result<Vec<OsString>> {
         self.look("list", path, || self.host.list(path))
@@ -71,8 +76,8 @@ impl Host for FaultyHost<'_> {
     fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>> {
         self.look("read", path, || self.host.read(path, limit))
     }
-    fn make_dir(&self, path: &Path) -> Result<()> {
-        self.change(format!("make_dir {}", path.display()), path, || self.host.make_dir(path))
+    fn make_dir(&self, path: &Path, mode: u32) -> Result<()> {
+        self.change(format!("make_dir {}", path.display()), path, || self.host.make_dir(path, mode))
     }
     fn remove_dir(&self, path: &Path) -> Result<bool> {
         self.change(format!("remove_dir {}", path.display()), path, || self.host.remove_dir(path))

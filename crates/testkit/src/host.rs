@@ -25,6 +25,10 @@ impl Host for TestHost {
     fn name(&self) -> &'static str {
         "testhost"
     }
+    fn user(&self) -> u32 {
+        self.files.user()
+    }
+
     fn stat(&self, path: &Path) -> Result<Option<Stat>> {
         self.files.stat(path)
     }
@@ -37,8 +41,8 @@ impl Host for TestHost {
     fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>> {
         self.files.read(path, limit)
     }
-    fn make_dir(&self, path: &Path) -> Result<()> {
-        self.files.make_dir(path)
+    fn make_dir(&self, path: &Path, mode: u32) -> Result<()> {
+        self.files.make_dir(path, mode)
     }
     fn remove_dir(&self, path: &Path) -> Result<bool> {
         self.files.remove_dir(path)

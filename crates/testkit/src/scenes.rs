@@ -70,9 +70,9 @@ impl Scene {
             Change::Place(Place { staged: beside(&inner.join(name), "new"), target: inner.join(name) })
         };
         let changes = vec![
-            Change::MakeDir(MakeDir { path: bench.path("srv") }),
-            Change::MakeDir(MakeDir { path: outer }),
-            Change::MakeDir(MakeDir { path: inner.clone() }),
+            Change::MakeDir(MakeDir { path: bench.path("srv"), mode: 0o755 }),
+            Change::MakeDir(MakeDir { path: outer, mode: 0o755 }),
+            Change::MakeDir(MakeDir { path: inner.clone(), mode: 0o755 }),
             Change::Stage(staged),
             Change::Stage(file),
             place("app"),

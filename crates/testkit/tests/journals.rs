@@ -241,7 +241,7 @@ mod present {
         let nowhere = |name: &str| Path::new("/nonexistent/reprise").join(name);
         let container = || "web".to_owned();
         vec![
-            Change::MakeDir(MakeDir { path: nowhere("made") }),
+            Change::MakeDir(MakeDir { path: nowhere("made"), mode: 0o755 }),
             Change::CreateVolume(CreateVolume {
                 spec: VolumeSpec {
                     name: "fresh".to_owned(),
@@ -291,8 +291,8 @@ mod present {
             json!(null),
             json!(null),
             json!(null),
-            json!({"target": 11, "staged": u64::MAX - 1}),
-            json!(u64::MAX),
+            json!({"target": {"number": 11, "born": 1}, "staged": {"number": u64::MAX, "born": i64::MIN}}),
+            json!({"number": u64::MAX, "born": 0}),
             json!(null),
             json!(null),
         ];

@@ -110,7 +110,7 @@ fn a_rehearsal_fails_where_the_run_would() {
 #[test]
 fn a_rehearsal_knows_what_earlier_steps_would_have_made() {
     let mut scene = Scene::elsewhere();
-    let deep = |name: &str| Change::MakeDir(MakeDir { path: scene.bench.path(name) });
+    let deep = |name: &str| Change::MakeDir(MakeDir { path: scene.bench.path(name), mode: 0o755 });
     scene.plan = reprise_testkit::plan("deep", ["a", "a/b", "a/b/c"].map(deep).into());
     rehearsed(&scene, &Faults::none()).unwrap();
     scene.plan.steps.swap(1, 2);

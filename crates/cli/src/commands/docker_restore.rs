@@ -5,7 +5,7 @@ use reprise_engine::{
     Change, Clock, Cx, Detail, Goal, Journal, Operations, Plan, SourceRef, Status, SystemClock, Unwatched,
     drive, rehearse, script,
 };
-use reprise_host::LocalHost;
+use reprise_host::{Host, LocalHost};
 use reprise_model::{Destination, Finding, Message, OperationId, Selection, Severity};
 use reprise_recipes::borg::BorgArchive;
 use reprise_recipes::docker::{Preview, Request, analyse, plan, preview, survey};
@@ -67,6 +67,10 @@ pub fn run(args: &RestoreArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Ex
     let id = OperationId::new(now, rand());
     let age_seconds =
         source.time.parse::<Timestamp>().ok().map(|at| now.duration_since(at).as_secs().max(0) as u64);
+    let reserved = [
+        (host.canonical(&std::path::absolute(&env.state_dir)?)?, Message::new("reserved-state")),
+        (host.canonical(&path)?, Message::new("reserved-repository")),
+    ];
     let request = Request {
         id: &id,
         now,
@@ -75,6 +79,7 @@ pub fn run(args: &RestoreArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Ex
         choice: &choice,
         selection: &selection,
         age_seconds,
+        reserved: &reserved,
         remarks: &remarks,
     };
     let mut plan = plan(&request, &facts);

@@ -51,8 +51,7 @@ fn stop(container: &str, cx: &Cx<'_>) -> Result<()> {
 /// No container may see the tree at `path` change under its feet: those of `known` are stopped, any other
 /// that runs on it is a reason to refuse.
 pub(super) fn expect_unused(path: &Path, known: &[String], cx: &Cx<'_>) -> Result<()> {
-    let docker = cx.host.docker();
-    for container in docker.containers()? {
+    for container in cx.host.containers()? {
         if !container.running || !container.mounts_within(path) {
             continue;
         }
@@ -60,7 +59,7 @@ pub(super) fn expect_unused(path: &Path, known: &[String], cx: &Cx<'_>) -> Resul
             let why = format!("container {} uses it and was started since the plan was made", container.name);
             return Err(refused(path, why, "stop that container and try again"));
         }
-        docker.stop(&container.name, STOP_GRACE)?;
+        cx.host.docker().stop(&container.name, STOP_GRACE)?;
     }
     Ok(())
 }

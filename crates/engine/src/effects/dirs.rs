@@ -9,11 +9,18 @@ use serde::{Deserialize, Serialize};
 use super::{expect_directory, refused, sh};
 use crate::{Cx, Effect, Observed, Result, Script};
 
-/// Makes one directory with mode 0755. A plan has one such step for each level that is missing.
+/// Makes one directory. A plan has one such step for each level that is missing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MakeDir {
     /// The directory.
     pub path: PathBuf,
+    /// Its permissions.
+    #[serde(default = "open_to_read")]
+    pub mode: u32,
+}
+
+fn open_to_read() -> u32 {
+    0o755
 }
 
 impl Effect for MakeDir {
@@ -26,7 +33,7 @@ impl Effect for MakeDir {
     fn render(&self, script: &mut Script) {
         let path = sh(&self.path);
         script.needed_if(format!("[[ ! -d {path} ]]"));
-        script.line(format!("[[ -d {path} ]] || mkdir -m 755 -- {path}"));
+        script.line(format!("[[ -d {path} ]] || mkdir -m {:o} -- {path}", self.mode));
         script.undo(format!("[[ ! -d {path} ]] || rmdir --ignore-fail-on-non-empty -- {path}"));
     }
 
@@ -44,7 +51,7 @@ impl Effect for MakeDir {
     }
 
     fn apply(&self, (): &(), cx: &Cx<'_>) -> Result<()> {
-        Ok(cx.host.make_dir(&self.path)?)
+        Ok(cx.host.make_dir(&self.path, self.mode)?)
     }
 
     fn undo(&self, (): &(), cx: &Cx<'_>) -> Result<()> {

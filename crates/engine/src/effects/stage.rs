@@ -65,6 +65,8 @@ impl Effect for Stage {
 
     fn render(&self, script: &mut Script) {
         let (part, into) = (sh(&self.part()), sh(&self.into));
+        script.expect_nothing_at(&self.part());
+        script.expect_nothing_at(&self.into);
         script.line(format!("mkdir -m 700 -- {part}"));
         script.line(format!("(cd -- {part} && {})", self.by_hand));
         script.line(format!("mv -T -- {} {into}", sh(&self.part().join(&self.from))));

@@ -71,6 +71,7 @@ impl Effect for Swap {
 
     fn render(&self, script: &mut Script) {
         let (staged, target, kept) = (sh(&self.staged), sh(&self.target), sh(&self.kept));
+        script.expect_nothing_at(&self.kept);
         script.line(format!("mv -T -- {target} {kept}"));
         script.line(format!("mv -T -- {staged} {target}"));
         script.undo(format!("if {}; then", something_at(&self.kept)));
@@ -105,6 +106,15 @@ impl Effect for Swap {
                 };
                 expect_unused(&self.target, &self.users, cx)?;
                 cx.host.exchange(&self.target, new)?;
+                // Between the look and the exchange someone else may have put their tree there.
+                if Self::inode(new, cx)? != Some(before.target) {
+                    cx.host.exchange(&self.target, new)?;
+                    return Err(refused(
+                        &self.target,
+                        "was replaced by something else in this very moment",
+                        "look at what lies there, then make the plan again",
+                    ));
+                }
             }
             Some(inode) if inode == before.staged => {}
             _ => {

@@ -76,7 +76,12 @@ impl<R: Run> Docker for DockerCli<R> {
         if info.root.as_os_str().is_empty() {
             return Err(Error::DockerUnreachable(info.errors.join("; ")));
         }
-        Ok(Engine { version: info.version, root: info.root })
+        let context =
+            Command::new("docker").args(["context", "inspect", "--format", "{{.Endpoints.docker.Host}}"]);
+        // Old clients know no contexts; theirs is the local one unless DOCKER_HOST says otherwise.
+        let endpoint = self.docker(&context).map(|output| output.stdout).unwrap_or_default();
+        let endpoint = String::from_utf8_lossy(&endpoint).trim().to_owned();
+        Ok(Engine { version: info.version, root: info.root, endpoint })
     }
 
     fn containers(&self) -> Result<Vec<Container>> {

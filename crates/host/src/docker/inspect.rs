@@ -43,6 +43,8 @@ struct State {
     #[serde(default)]
     running: bool,
     #[serde(default)]
+    paused: bool,
+    #[serde(default)]
     started_at: String,
     #[serde(default)]
     health: Option<InspectedHealth>,
@@ -81,6 +83,12 @@ struct InspectedMount {
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "PascalCase")]
 struct HostConfig {
+    #[serde(default)]
+    network_mode: String,
+    #[serde(default)]
+    ipc_mode: String,
+    #[serde(default)]
+    pid_mode: String,
     #[serde(default, deserialize_with = "nullable")]
     port_bindings: BTreeMap<String, Option<Vec<Binding>>>,
 }
@@ -108,12 +116,17 @@ pub(super) struct Volume {
 
 impl From<Container> for super::Container {
     fn from(from: Container) -> Self {
+        let modes = [&from.host_config.network_mode, &from.host_config.ipc_mode, &from.host_config.pid_mode];
+        let joins =
+            modes.into_iter().filter_map(|mode| mode.strip_prefix("container:")).map(str::to_owned).collect();
         let ports = from.host_config.port_bindings.into_values().flatten().flatten();
         Self {
             id: from.id,
             name: from.name.trim_start_matches('/').to_owned(),
             image: from.config.image,
             running: from.state.running,
+            paused: from.state.paused,
+            joins,
             started: from.state.started_at.parse::<jiff::Timestamp>().map_or(0, |t| t.as_second().max(0)),
             restarts: from.restart_count,
             health: match from.state.health.as_ref().map(|h| h.status.as_str()) {

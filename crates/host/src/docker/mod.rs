@@ -21,6 +21,8 @@ pub struct Engine {
     pub version: String,
     /// Where it keeps its data, usually `/var/lib/docker`.
     pub root: PathBuf,
+    /// Where it is reached, such as `unix:///var/run/docker.sock`; empty when that is not known.
+    pub endpoint: String,
 }
 
 /// What Docker's own health check of a container says.
@@ -69,6 +71,10 @@ pub struct Container {
     pub image: String,
     /// Whether its process runs, paused ones included.
     pub running: bool,
+    /// Whether it is paused.
+    pub paused: bool,
+    /// Containers, by id or name, whose network or other namespaces it shares: without them it cannot run.
+    pub joins: Vec<String>,
     /// When it was last started, in seconds since 1970; 0 when never.
     pub started: i64,
     /// How often Docker has restarted it by itself.

@@ -41,6 +41,8 @@ pub fn analyse(archive: &str, backup: &dyn Backup, observer: &dyn Observer) -> R
 struct Tally {
     bytes: u64,
     entries: u64,
+    /// The archive holds the directory itself, not only what is in it.
+    itself: bool,
 }
 
 /// One pass over the archive: sizes by directory, and the places that mean something.
@@ -64,6 +66,11 @@ impl Census {
         let home = if entry.kind == EntryKind::Directory { entry.path } else { parent };
         if !self.directories.contains_key(home) {
             self.directories.insert(home.to_vec(), Tally::default());
+        }
+        if entry.kind == EntryKind::Directory
+            && let Some(tally) = self.directories.get_mut(home)
+        {
+            tally.itself = true;
         }
         for tally in self.directories.get_mut(home).into_iter().chain([&mut self.total]) {
             tally.bytes += entry.bytes;
@@ -101,6 +108,7 @@ impl Census {
         below.map(|(_, tally)| tally).chain(itself).fold(Tally::default(), |sum, tally| Tally {
             bytes: sum.bytes + tally.bytes,
             entries: sum.entries + tally.entries,
+            itself: itself.is_some_and(|tally| tally.itself),
         })
     }
 
@@ -110,8 +118,12 @@ impl Census {
         backup: &dyn Backup,
         findings: &mut Vec<Finding>,
     ) -> Result<Option<Vec<RecordedItem>>, SourceError> {
-        // A volume may hold backups of its own; the record of this one lies highest.
-        let Some(path) = self.records.iter().min_by_key(|path| path.matches('/').count()) else {
+        // What lies in a volume or a project, containers may have written: a record there speaks for nobody.
+        let trusted = |path: &&String| {
+            !self.in_volume(path, |_| true) && !self.projects.keys().any(|project| within(path, project))
+        };
+        let Some(path) = self.records.iter().filter(trusted).min_by_key(|path| path.matches('/').count())
+        else {
             return Ok(None);
         };
         let content = backup.read(&BTreeSet::from([path.clone()]), TEXT_LIMIT)?;
@@ -133,8 +145,11 @@ impl Census {
         backup: &dyn Backup,
         findings: &mut Vec<Finding>,
     ) -> Result<Vec<RecordedItem>, SourceError> {
-        let outermost: Vec<&String> =
+        let mut outermost: Vec<&String> =
             self.volumes.iter().filter(|path| !self.in_volume(path, |outer| outer != *path)).collect();
+        // An old copy of the engine's directory must not pass for the engine's own.
+        outermost
+            .sort_by_key(|path| (!path.starts_with("var/lib/docker/volumes/"), path.matches('/').count()));
         let projects: Vec<(&String, &String)> =
             self.projects.iter().filter(|(dir, _)| !self.in_volume(dir, |_| true)).collect();
         let texts = texts(backup, &projects)?;
@@ -169,8 +184,15 @@ impl Census {
                 volume_key: None,
             });
         }
+        let mut seen = BTreeSet::new();
         for path in outermost {
             let name = volume_name(path).unwrap_or_default().to_owned();
+            if !seen.insert(name.clone()) {
+                let message =
+                    Message::new("volume-twice").text("volume", &name).text("path", format!("/{path}"));
+                findings.push(Finding::new(Severity::Warning, message));
+                continue;
+            }
             let owner = owners.remove(&name);
             let (project, volume_key) =
                 owner.map_or((None, None), |(project, key)| (Some(project), Some(key)));
@@ -203,8 +225,13 @@ impl Census {
     }
 
     fn item(&self, recorded: RecordedItem, findings: &mut Vec<Finding>) -> Option<Item> {
-        let Tally { bytes, entries } = self.sum(&recorded.path);
+        let Tally { bytes, entries, itself } = self.sum(&recorded.path);
         let RecordedItem { kind, name, path, compose_file, project, volume_key } = recorded;
+        if entries > 0 && !itself {
+            let message = Message::new("directory-not-archived").text("path", format!("/{path}"));
+            findings.push(Finding::new(Severity::Warning, message));
+            return None;
+        }
         if entries == 0 {
             let message = Message::new("recorded-item-missing").text("item", format!("{kind}:{name}"));
             findings.push(Finding::new(Severity::Warning, message.text("path", format!("/{path}"))));

@@ -21,4 +21,4 @@ pub use adapt::{Preview, preview};
 pub use analyse::analyse;
 pub use plan::plan;
 pub use request::Request;
-pub use survey::{Facts, Site, SurveyError, survey};
+pub use survey::{Binds, Facts, Site, SurveyError, survey};

@@ -22,6 +22,12 @@ pub(super) fn dependencies(host: &dyn Host, containers: &[Container]) -> Depende
     let mut files: BTreeMap<(String, String), BTreeMap<String, Vec<Dependency>>> = BTreeMap::new();
     let mut all = Dependencies::new();
     for container in containers {
+        let joined = containers.iter().filter(|other| {
+            container.joins.iter().any(|joined| *joined == other.name || *joined == other.id)
+        });
+        let joined = joined.map(|other| (other.name.clone(), Condition::ServiceStarted));
+        let all_waits = all.entry(container.name.clone()).or_default();
+        all_waits.extend(joined);
         let (Some(project), Some(service)) = (container.project(), container.service()) else { continue };
         let waits = if let Some(label) = container.labels.get("com.docker.compose.depends_on") {
             parse_depends_on_label(label)
@@ -43,7 +49,7 @@ pub(super) fn dependencies(host: &dyn Host, containers: &[Container]) -> Depende
                 .map(|other| (other.name.clone(), wait.condition))
                 .collect::<Vec<_>>()
         };
-        all.insert(container.name.clone(), waits.iter().flat_map(named).collect());
+        all_waits.extend(waits.iter().flat_map(named));
     }
     all
 }
@@ -137,6 +143,8 @@ mod tests {
             name: name.to_owned(),
             image: String::new(),
             running: true,
+            paused: false,
+            joins: Vec::new(),
             started: 0,
             restarts: 0,
             health: reprise_host::Health::None,

@@ -82,7 +82,18 @@ fn directories(facts: &Facts) -> Vec<Change> {
     // The engine makes a volume's own directories.
     let sites = facts.sites.iter().filter(|site| !by_engine(site, facts));
     let missing: BTreeSet<&PathBuf> = sites.flat_map(|site| &site.missing).collect();
-    missing.into_iter().map(|path| Change::MakeDir(MakeDir { path: path.clone() })).collect()
+    // Volumes lie where only root looks in; a directory full of them must not open them to everyone.
+    let of_volumes: BTreeSet<&Path> = facts
+        .sites
+        .iter()
+        .filter(|site| site.item.kind == ItemKind::Volume)
+        .filter_map(|site| site.target.parent())
+        .collect();
+    let mode = |path: &Path| if of_volumes.contains(path) { 0o700 } else { 0o755 };
+    missing
+        .into_iter()
+        .map(|path| Change::MakeDir(MakeDir { mode: mode(path), path: path.clone() }))
+        .collect()
 }
 
 fn by_engine(site: &Site, facts: &Facts) -> bool {

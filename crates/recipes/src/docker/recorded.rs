@@ -11,7 +11,7 @@
 use reprise_model::ItemKind;
 use serde::Deserialize;
 
-use super::layout::{is_plain, is_volume_name};
+use super::layout::{is_plain, is_volume_name, volume_name};
 
 /// The version that is understood here.
 const VERSION: u64 = 1;
@@ -45,7 +45,10 @@ pub(super) fn parse(content: &[u8]) -> Result<Vec<RecordedItem>, String> {
     let mut items = document.actual_backed_up_items;
     for item in &mut items {
         item.path = item.path.trim_matches('/').to_owned();
-        if !is_plain(&item.path) {
+        let steers = [&item.path, &item.name].into_iter().any(|text| text.contains(char::is_control));
+        // A volume's name says where it goes, so its path must say the same.
+        let astray = item.kind == ItemKind::Volume && volume_name(&item.path) != Some(item.name.as_str());
+        if !is_plain(&item.path) || steers || astray {
             return Err(format!("the path of {}:{} is not one", item.kind, item.name));
         }
         let name_is_sound = match item.kind {
@@ -82,6 +85,8 @@ mod tests {
                 r#"{{"reprise_backup":1,"actual_backed_up_items":[{{"kind":"{kind}","name":"{name}","path":"{path}"}}]}}"#
             )
         };
+        assert!(parse(item("volume", "v", "/data/other/_data").as_bytes()).is_err());
+        assert!(parse(item("project", "p\\u001b]0;", "/a").as_bytes()).is_err());
         assert!(parse(item("volume", "v", "/a/../etc").as_bytes()).is_err());
         assert!(parse(item("volume", "../v", "/a").as_bytes()).is_err());
         assert!(parse(item("project", "a/b", "/a").as_bytes()).is_err());

@@ -1,8 +1,10 @@
 //! What a plan is asked for.
 
+use std::path::PathBuf;
+
 use jiff::Timestamp;
 use reprise_engine::SourceRef;
-use reprise_model::{Choice, Contents, Finding, OperationId, Selection};
+use reprise_model::{Choice, Contents, Finding, Message, OperationId, Selection};
 
 /// What a plan is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +23,8 @@ pub struct Request<'a> {
     pub selection: &'a Selection,
     /// How old the backup is, in seconds, where that is known.
     pub age_seconds: Option<u64>,
+    /// Paths that no target may touch, each with what it is: the state directory, the repository.
+    pub reserved: &'a [(PathBuf, Message)],
     /// What is known about the backup or the state of things that the recipe cannot see.
     pub remarks: &'a [Finding],
 }

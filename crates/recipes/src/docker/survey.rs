@@ -1,11 +1,12 @@
 //! Looking at the host before a plan is made. Nothing here changes anything.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use reprise_engine::SourceError;
 use reprise_host::{Container, Engine, FileKind, Host, Space, Stat, Volume};
-use reprise_model::{Adaptation, Choice, Destination, Item, ItemKind, Selection};
+use reprise_model::{Adaptation, Choice, Destination, Item, ItemKind, Selection, Unobserved};
 
 use super::layout::override_of;
 use super::order::{Dependencies, dependencies};
@@ -29,6 +30,8 @@ pub struct Site {
     pub missing: Vec<PathBuf>,
     /// The nearest thing above the target that exists but is no directory.
     pub obstacle: Option<PathBuf>,
+    /// A symbolic link on the way there that someone else than root, or who runs this, may lay anew.
+    pub foreign_link: Option<PathBuf>,
     /// Mount points at or below the target.
     pub mounts: Vec<PathBuf>,
     /// Room on the file system it goes to.
@@ -48,8 +51,19 @@ pub struct Facts {
     pub dependencies: Dependencies,
     /// Where each chosen item goes.
     pub sites: Vec<Site>,
+    /// What containers mount and the archive does not bring back.
+    pub binds: Binds,
     /// Texts of the backup that adapting compose files needs, by path in the archive.
     pub texts: BTreeMap<String, String>,
+}
+
+/// Paths of the host that running containers mount, each with the container.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Binds {
+    /// Below a target, but not in the archive: they will be missing after the restore.
+    pub missing: Vec<(String, PathBuf)>,
+    /// In the archive, but in no item: they stay as they are.
+    pub left: Vec<(String, PathBuf)>,
 }
 
 /// A survey that could not be made.
@@ -80,7 +94,7 @@ pub fn survey(
         Err(error) => Some(Err(error.to_string())),
     };
     let containers = match &engine {
-        Some(Ok(_)) => host.docker().containers()?,
+        Some(Ok(_)) => host.containers()?,
         _ => Vec::new(),
     };
     let root = match &engine {
@@ -105,7 +119,8 @@ pub fn survey(
     }
     let dependencies = dependencies(host, &containers);
     let texts = texts(selection, choice, backup)?;
-    Ok(Facts { host: host.name().to_owned(), engine, containers, dependencies, sites, texts })
+    let binds = bind_sources(&containers, &sites, backup)?;
+    Ok(Facts { host: host.name().to_owned(), engine, containers, dependencies, sites, binds, texts })
 }
 
 /// Where `item` goes below an alternative location (DR-5).
@@ -118,7 +133,8 @@ fn below(base: &Path, item: &Item) -> PathBuf {
 }
 
 fn look_at(host: &dyn Host, item: &Item, target: &Path, volume: Option<Volume>) -> Result<Site, SurveyError> {
-    let target = host.canonical(target)?;
+    let named = target;
+    let target = host.canonical(named)?;
     let mut missing = Vec::new();
     let mut obstacle = None;
     for parent in target.ancestors().skip(1) {
@@ -136,6 +152,7 @@ fn look_at(host: &dyn Host, item: &Item, target: &Path, volume: Option<Volume>) 
     Ok(Site {
         item: item.clone(),
         present: host.stat(&target)?,
+        foreign_link: foreign_link(host, named)?,
         mounts: host.mounts_within(&target)?,
         space,
         target,
@@ -143,6 +160,66 @@ fn look_at(host: &dyn Host, item: &Item, target: &Path, volume: Option<Volume>) 
         missing,
         obstacle,
     })
+}
+
+/// The first symbolic link on the way to `path` that belongs to neither root nor the owner of this process:
+/// who owns it decides where it leads, and would decide where a restore by root goes.
+fn foreign_link(host: &dyn Host, path: &Path) -> Result<Option<PathBuf>, SurveyError> {
+    let mut way: Vec<&Path> = path.ancestors().collect();
+    way.reverse();
+    for step in way {
+        let Some(stat) = host.stat(step)? else { break };
+        if stat.kind == FileKind::Symlink && stat.owner != 0 && stat.owner != host.user() {
+            return Ok(Some(step.to_owned()));
+        }
+    }
+    Ok(None)
+}
+
+/// Which of the paths that running containers mount below a target the archive holds, and which of those
+/// they mount elsewhere: what is not in the archive will be missing, what is no item stays as it is.
+fn bind_sources(containers: &[Container], sites: &[Site], backup: &dyn Backup) -> Result<Binds, SourceError> {
+    let mut wanted: BTreeMap<Vec<u8>, (String, PathBuf, bool)> = BTreeMap::new();
+    for container in containers.iter().filter(|container| container.running) {
+        for mount in container.mounts.iter().filter(|mount| mount.volume.is_none()) {
+            let below = sites.iter().find_map(|site| {
+                let rest = mount.source.strip_prefix(&site.target).ok()?;
+                (!rest.as_os_str().is_empty()).then(|| Path::new(&site.item.path).join(rest))
+            });
+            let uses_a_site = sites.iter().any(|site| container.mounts_within(&site.target));
+            let at_site = sites.iter().any(|site| mount.source == site.target);
+            let inside = below.is_some();
+            if at_site || !uses_a_site {
+                continue;
+            }
+            let path =
+                below.or_else(|| mount.source.strip_prefix("/").ok().map(Path::to_owned)).unwrap_or_default();
+            wanted.insert(
+                path.into_os_string().into_vec(),
+                (container.name.clone(), mount.source.clone(), inside),
+            );
+        }
+    }
+    let mut held = BTreeSet::new();
+    if !wanted.is_empty() {
+        backup.each_entry(
+            &mut |entry| {
+                if wanted.contains_key(entry.path) {
+                    held.insert(entry.path.to_vec());
+                }
+            },
+            &Unobserved,
+        )?;
+    }
+    let mut binds = Binds::default();
+    for (path, (container, source, inside)) in wanted {
+        match (inside, held.contains(&path)) {
+            (true, false) => binds.missing.push((container, source)),
+            (false, true) => binds.left.push((container, source)),
+            _ => {}
+        }
+    }
+    Ok(binds)
 }
 
 fn texts(

@@ -41,7 +41,7 @@ pub fn satisfied() -> impl Iterator<Item = Scenario> {
     let all: Vec<(&'static str, Make)> = vec![
         ("a directory that is there", |bench| {
             fs::create_dir(bench.path("there")).unwrap();
-            Change::MakeDir(MakeDir { path: bench.path("there") })
+            Change::MakeDir(MakeDir { path: bench.path("there"), mode: 0o755 })
         }),
         ("a volume that is there", |_| volume("app_data")),
         ("a tree that was staged", |bench| {
@@ -73,10 +73,10 @@ pub fn refused() -> impl Iterator<Item = (Scenario, &'static str)> {
     let all: Vec<(&'static str, &'static str, Make)> = vec![
         ("a file where a directory goes", "is not a directory", |bench| {
             fs::write(bench.path("file"), "").unwrap();
-            Change::MakeDir(MakeDir { path: bench.path("file") })
+            Change::MakeDir(MakeDir { path: bench.path("file"), mode: 0o755 })
         }),
         ("a directory without its parent", "is not there", |bench| {
-            Change::MakeDir(MakeDir { path: bench.path("no/such") })
+            Change::MakeDir(MakeDir { path: bench.path("no/such"), mode: 0o755 })
         }),
         ("staging without a parent", "is not there", |bench| {
             Change::Stage(stage(&bench.source, "app", &bench.path("no/new")))
@@ -140,9 +140,9 @@ fn build(name: &'static str, make: Make) -> Scenario {
 
 fn directories() -> Vec<(&'static str, Make)> {
     vec![
-        ("a missing directory", |bench| Change::MakeDir(MakeDir { path: bench.path("made") })),
+        ("a missing directory", |bench| Change::MakeDir(MakeDir { path: bench.path("made"), mode: 0o755 })),
         ("a directory with an odd name", |bench| {
-            Change::MakeDir(MakeDir { path: bench.path("-made 'of' $HOME\nhere") })
+            Change::MakeDir(MakeDir { path: bench.path("-made 'of' $HOME\nhere"), mode: 0o755 })
         }),
     ]
 }

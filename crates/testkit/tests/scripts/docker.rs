@@ -94,7 +94,7 @@ fn what_had_nothing_to_do_is_not_undone() {
     let docker = stand_in();
     let before = docker.state();
     let mut changes = changes();
-    changes.push(Change::MakeDir(MakeDir { path: Path::new("/no/such").into() }));
+    changes.push(Change::MakeDir(MakeDir { path: Path::new("/no/such").into(), mode: 0o755 }));
     let ran = run_with(&plan("bash", changes), Detail::Complete, &docker.path());
     assert_eq!(ran.status, Some(3), "{}", ran.stderr);
     assert_eq!(docker.state(), before, "{}", fs::read_to_string(docker.0.path().join("log")).unwrap());

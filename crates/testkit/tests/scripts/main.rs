@@ -52,9 +52,9 @@ fn scene(name: &str) -> Scene {
         },
     ];
     let changes = vec![
-        Change::MakeDir(MakeDir { path: bench.path("private") }),
-        Change::MakeDir(MakeDir { path: at("made") }),
-        Change::MakeDir(MakeDir { path: made.clone() }),
+        Change::MakeDir(MakeDir { path: bench.path("private"), mode: 0o755 }),
+        Change::MakeDir(MakeDir { path: at("made"), mode: 0o755 }),
+        Change::MakeDir(MakeDir { path: made.clone(), mode: 0o755 }),
         Change::Stage(stage(&bench.source, &format!("srv/{name}"), &at("new"))),
         Change::Stage(adapted),
         Change::Stage(stage(&bench.source, &format!("{name}.yml"), &made.join("file.new"))),
@@ -101,7 +101,9 @@ fn failing() -> Vec<(&'static str, LastStep)> {
             stage.entries += 1;
             Change::Stage(stage)
         }),
-        ("a parent that is missing", |bench| Change::MakeDir(MakeDir { path: bench.path("no/such") })),
+        ("a parent that is missing", |bench| {
+            Change::MakeDir(MakeDir { path: bench.path("no/such"), mode: 0o755 })
+        }),
         ("a place that is taken", |bench| {
             plant(&bench.path("taken"), "theirs");
             plant(&bench.path("last"), "ours");
@@ -177,7 +179,10 @@ fn an_explained_script_stops_at_the_first_failure() {
         let scene = scene("plain");
         let last = change(&scene.bench);
         let mut steps = plan("last", vec![last]).steps;
-        steps.extend(plan("never", vec![Change::MakeDir(MakeDir { path: scene.bench.path("never") })]).steps);
+        steps.extend(
+            plan("never", vec![Change::MakeDir(MakeDir { path: scene.bench.path("never"), mode: 0o755 })])
+                .steps,
+        );
         let plan = reprise_engine::Plan { steps, ..scene.plan };
         let ran = run(&plan, Detail::Explained);
         assert!(ran.status.is_some_and(|status| status != 0), "{what}");

@@ -74,20 +74,28 @@ fn what_containers_keep_inside_their_volumes_is_not_looked_into() {
 
 #[test]
 fn of_several_compose_files_the_one_compose_takes_counts() {
-    let contents =
-        analysed(vec![("srv/a/docker-compose.yml", "name: old"), ("srv/a/compose.yaml", "name: new")]);
+    let contents = analysed(vec![
+        ("srv/a/", ""),
+        ("srv/a/docker-compose.yml", "name: old"),
+        ("srv/a/compose.yaml", "name: new"),
+    ]);
     assert_eq!(names(&contents), ["project:new"]);
 }
 
 #[test]
 fn two_projects_of_one_name_are_kept_apart() {
-    let contents = analysed(vec![("srv/a/shop/compose.yaml", COMPOSE), ("srv/b/shop/compose.yaml", COMPOSE)]);
+    let contents = analysed(vec![
+        ("srv/a/shop/", ""),
+        ("srv/a/shop/compose.yaml", COMPOSE),
+        ("srv/b/shop/", ""),
+        ("srv/b/shop/compose.yaml", COMPOSE),
+    ]);
     assert_eq!(names(&contents), ["project:shop", "project:srv-b-shop"]);
 }
 
 #[test]
 fn a_compose_file_that_cannot_be_read_is_still_a_project_and_is_pointed_out() {
-    let contents = analysed(vec![("srv/shop/compose.yaml", "services: [")]);
+    let contents = analysed(vec![("srv/shop/", ""), ("srv/shop/compose.yaml", "services: [")]);
     assert_eq!(names(&contents), ["project:shop"]);
     assert_eq!(contents.findings[0].code(), "compose-unreadable");
 }
@@ -95,12 +103,12 @@ fn a_compose_file_that_cannot_be_read_is_still_a_project_and_is_pointed_out() {
 #[test]
 fn what_the_backup_recorded_goes_before_what_paths_tell() {
     let record = r#"{"reprise_backup": 1, "actual_backed_up_items": [
-        {"kind": "volume", "name": "v", "path": "/data/v"},
-        {"kind": "volume", "name": "lost", "path": "/data/lost"}]}"#;
+        {"kind": "volume", "name": "v", "path": "/data/volumes/v/_data"},
+        {"kind": "volume", "name": "lost", "path": "/data/volumes/lost/_data"}]}"#;
     let contents = analysed(vec![
         ("reprise-backup.json", record),
-        ("data/v/", ""),
-        ("data/v/file", "x"),
+        ("data/volumes/v/_data/", ""),
+        ("data/volumes/v/_data/file", "x"),
         ("srv/shop/compose.yaml", COMPOSE),
     ]);
     assert_eq!(names(&contents), ["volume:v"]);
@@ -110,7 +118,8 @@ fn what_the_backup_recorded_goes_before_what_paths_tell() {
 
 #[test]
 fn a_record_that_cannot_be_used_is_pointed_out_and_passed_over() {
-    let contents = analysed(vec![("reprise-backup.json", "{"), ("srv/shop/compose.yaml", COMPOSE)]);
+    let contents =
+        analysed(vec![("reprise-backup.json", "{"), ("srv/shop/", ""), ("srv/shop/compose.yaml", COMPOSE)]);
     assert_eq!(names(&contents), ["project:shop"]);
     assert_eq!(contents.findings[0].code(), "record-unusable");
 }
@@ -128,4 +137,37 @@ fn hostile_paths_are_no_items() {
 #[test]
 fn an_archive_without_docker_holds_nothing() {
     assert!(analysed(vec![("home/someone/notes", "x")]).items.is_empty());
+}
+
+#[test]
+fn a_record_that_a_container_may_have_written_is_not_believed() {
+    let record = r#"{"reprise_backup": 1, "actual_backed_up_items": []}"#;
+    let contents = analysed(vec![
+        ("var/lib/docker/volumes/v/_data/", ""),
+        ("var/lib/docker/volumes/v/_data/reprise-backup.json", record),
+        ("srv/shop/", ""),
+        ("srv/shop/compose.yaml", COMPOSE),
+        ("srv/shop/site/reprise-backup.json", record),
+    ]);
+    assert_eq!(contents.origin, Origin::Paths);
+    assert_eq!(names(&contents), ["volume:v", "project:shop"]);
+}
+
+#[test]
+fn an_old_copy_of_a_volume_does_not_pass_for_it() {
+    let contents = analysed(vec![
+        ("srv/old/volumes/v/_data/", ""),
+        ("var/lib/docker/volumes/v/_data/", ""),
+        ("var/lib/docker/volumes/v/_data/file", "x"),
+    ]);
+    assert_eq!(names(&contents), ["volume:v"]);
+    assert_eq!(contents.items[0].path, "var/lib/docker/volumes/v/_data");
+    assert_eq!(contents.findings[0].code(), "volume-twice");
+}
+
+#[test]
+fn a_directory_that_is_not_in_the_archive_itself_is_no_item() {
+    let contents = analysed(vec![("srv/shop/compose.yaml", COMPOSE)]);
+    assert!(contents.items.is_empty());
+    assert_eq!(contents.findings[0].code(), "directory-not-archived");
 }

@@ -94,3 +94,59 @@ fn a_project_that_does_not_run_is_told_how_to_start() {
     let advice = finding.advice.as_ref().unwrap().in_lang(Lang::En);
     assert!(advice.contains("docker compose up -d") && advice.contains("/srv/shop"), "{advice}");
 }
+
+#[test]
+fn two_items_for_one_place_are_refused() {
+    let mut shop = Shop::new();
+    shop.facts.sites[1].target = shop.facts.sites[0].target.join("inner");
+    assert_eq!(shop.codes()[0], "targets-overlap");
+}
+
+#[test]
+fn a_restore_moves_neither_its_state_nor_its_repository_nor_the_engine() {
+    let mut shop = Shop::new();
+    shop.reserved = vec![("/srv/shop/state".into(), Message::new("reserved-state"))];
+    assert_eq!(shop.codes()[0], "reserved-state");
+    shop.reserved = vec![("/srv".into(), Message::new("reserved-repository"))];
+    assert_eq!(shop.codes()[0], "reserved-repository");
+    let mut shop = Shop::new();
+    shop.facts.sites[1].target = "/var/lib".into();
+    assert!(shop.codes().contains(&"reserved-engine".to_owned()));
+}
+
+#[test]
+fn a_link_of_someone_else_does_not_decide_where_a_restore_goes() {
+    let mut shop = Shop::new();
+    shop.facts.sites[1].foreign_link = Some("/home/someone/link".into());
+    assert_eq!(shop.codes()[0], "foreign-link");
+}
+
+#[test]
+fn a_container_that_is_down_or_paused_is_pointed_out() {
+    let mut shop = Shop::new();
+    shop.facts.containers[0].running = false;
+    shop.facts.containers[1].paused = true;
+    let codes = shop.codes();
+    assert!(codes.contains(&"container-down".to_owned()) && codes.contains(&"container-paused".to_owned()));
+}
+
+#[test]
+fn an_engine_on_another_machine_is_refused() {
+    let mut shop = Shop::new();
+    let engine = Engine {
+        version: "29".into(),
+        root: "/var/lib/docker".into(),
+        endpoint: "tcp://10.0.0.1:2375".into(),
+    };
+    shop.facts.engine = Some(Ok(engine));
+    assert_eq!(shop.codes()[0], "docker-elsewhere");
+}
+
+#[test]
+fn what_containers_mount_and_the_archive_lacks_is_pointed_out() {
+    let mut shop = Shop::new();
+    shop.facts.binds.missing.push(("shop_db_1".into(), "/srv/shop/data".into()));
+    shop.facts.binds.left.push(("shop_web_1".into(), "/srv/media".into()));
+    let codes = shop.codes();
+    assert!(codes.contains(&"bind-missing".to_owned()) && codes.contains(&"bind-left".to_owned()));
+}

@@ -11,11 +11,11 @@ use jiff::Timestamp;
 use reprise_engine::{Plan, SourceRef};
 use reprise_host::{Container, Engine, FileKind, Health, Inode, Mount, Space, Stat, Volume};
 use reprise_model::{
-    Adaptation, Choice, Contents, Destination, Item, ItemKind, Lang, Origin, RestoreType, Selection,
+    Adaptation, Choice, Contents, Destination, Item, ItemKind, Lang, Message, Origin, RestoreType, Selection,
 };
 
 use super::compose::Condition;
-use super::{Facts, Request, Site, plan};
+use super::{Binds, Facts, Request, Site, plan};
 
 const GIB: u64 = 1 << 30;
 
@@ -24,6 +24,7 @@ struct Shop {
     contents: Contents,
     choice: Choice,
     facts: Facts,
+    reserved: Vec<(PathBuf, Message)>,
 }
 
 fn item(kind: ItemKind, name: &str, path: &str) -> Item {
@@ -40,7 +41,14 @@ fn item(kind: ItemKind, name: &str, path: &str) -> Item {
 }
 
 fn directory() -> Stat {
-    Stat { kind: FileKind::Directory, inode: Inode(7), device: 1, size: 0, modified: 0 }
+    Stat {
+        kind: FileKind::Directory,
+        inode: Inode { number: 7, born: 0 },
+        device: 1,
+        owner: 0,
+        size: 0,
+        modified: 0,
+    }
 }
 
 fn site(item: &Item, target: &str) -> Site {
@@ -51,6 +59,7 @@ fn site(item: &Item, target: &str) -> Site {
         volume: None,
         missing: Vec::new(),
         obstacle: None,
+        foreign_link: None,
         mounts: Vec::new(),
         space: Space { device: 1, free_bytes: 100 * GIB, free_inodes: u64::MAX },
     }
@@ -63,6 +72,8 @@ fn container(name: &str, service: &str, source: &str) -> Container {
         name: name.into(),
         image: "image".into(),
         running: true,
+        paused: false,
+        joins: Vec::new(),
         started: 0,
         restarts: 0,
         health: Health::None,
@@ -91,6 +102,7 @@ impl Shop {
         });
         let sites = vec![volume_site, site(&project, "/srv/shop")];
         Self {
+            reserved: Vec::new(),
             contents: Contents {
                 archive: "nightly".into(),
                 origin: Origin::Paths,
@@ -108,7 +120,11 @@ impl Shop {
             },
             facts: Facts {
                 host: "localhost".into(),
-                engine: Some(Ok(Engine { version: "20.10".into(), root: "/var/lib/docker".into() })),
+                engine: Some(Ok(Engine {
+                    version: "20.10".into(),
+                    root: "/var/lib/docker".into(),
+                    endpoint: String::new(),
+                })),
                 containers: vec![
                     container("shop_web_1", "web", "/srv/shop/site"),
                     container("shop_db_1", "db", data),
@@ -119,6 +135,7 @@ impl Shop {
                     vec![("shop_db_1".to_owned(), Condition::ServiceHealthy)],
                 )]),
                 sites,
+                binds: Binds::default(),
                 texts: BTreeMap::new(),
             },
         }
@@ -159,6 +176,7 @@ impl Shop {
             choice: &self.choice,
             selection: &selection,
             age_seconds: Some(7200),
+            reserved: &self.reserved,
             remarks: &[],
         };
         plan(&request, &self.facts)

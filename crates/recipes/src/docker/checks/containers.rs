@@ -1,0 +1,105 @@
+//! What the containers of the host have to do with a restore in place.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use reprise_host::Container;
+use reprise_model::{Finding, ItemKind, Message, Severity};
+
+use super::super::survey::{Facts, Site};
+
+/// What is to be known about the engine and its containers, of which `stopping` will be stopped.
+pub(super) fn findings(facts: &Facts, stopping: &BTreeSet<&str>) -> Vec<Finding> {
+    let mut found: Vec<Finding> = engine(facts).into_iter().collect();
+    found.extend(containers(facts, stopping));
+    found.extend(down(facts));
+    found.extend(binds(facts));
+    found.extend(projects_without_containers(facts));
+    found
+}
+
+fn engine(facts: &Facts) -> Option<Finding> {
+    let reason = match &facts.engine {
+        Some(Ok(engine)) if !engine.endpoint.is_empty() && !engine.endpoint.starts_with("unix://") => {
+            let message = Message::new("docker-elsewhere").text("endpoint", &engine.endpoint);
+            return Some(
+                Finding::new(Severity::Blocker, message).advise(Message::new("docker-elsewhere-advice")),
+            );
+        }
+        Some(Err(reason)) => reason,
+        _ => return None,
+    };
+    let finding = Finding::new(Severity::Blocker, Message::new("docker-unreachable").text("reason", reason));
+    Some(finding.advise(Message::new("docker-unreachable-advice")))
+}
+
+fn containers(facts: &Facts, stopping: &BTreeSet<&str>) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for container in facts.containers.iter().filter(|container| container.running) {
+        let name = &container.name;
+        if stopping.contains(name.as_str()) {
+            let used = facts.sites.iter().find(|site| container.mounts_within(&site.target));
+            let message = match used {
+                Some(site) => Message::new("container-uses").text("path", site.target.display()),
+                None => Message::new("container-waits"),
+            };
+            found.push(Finding::new(Severity::Info, message.text("container", name)));
+            if container.project().is_none() {
+                let message = Message::new("container-not-compose").text("container", name);
+                found.push(Finding::new(Severity::Warning, message));
+            }
+        } else if let Some(site) = facts.sites.iter().find(|site| sees_from_above(container, site)) {
+            let message = Message::new("container-above").text("container", name);
+            let finding = Finding::new(Severity::Warning, message.text("path", site.target.display()));
+            found.push(finding.advise(Message::new("container-above-advice")));
+        }
+    }
+    found
+}
+
+/// Whether the container may write to a directory that the target lies in.
+fn sees_from_above(container: &Container, site: &Site) -> bool {
+    container.mounts.iter().any(|mount| mount.writable && site.target.starts_with(&mount.source))
+}
+
+/// Containers that use what is restored and do not run, and those that are paused.
+fn down(facts: &Facts) -> impl Iterator<Item = Finding> {
+    let uses = |container: &&Container| facts.sites.iter().any(|site| container.mounts_within(&site.target));
+    facts.containers.iter().filter(uses).filter_map(|container| {
+        let (message, advice) = match (container.running, container.paused) {
+            (false, _) => (Message::new("container-down"), Message::new("container-down-advice")),
+            (true, true) => (Message::new("container-paused"), Message::new("container-paused-advice")),
+            (true, false) => return None,
+        };
+        let finding = Finding::new(Severity::Warning, message.text("container", &container.name));
+        Some(finding.advise(advice.text("container", &container.name)))
+    })
+}
+
+/// What containers mount and will not find, or not as the archive has it.
+fn binds(facts: &Facts) -> impl Iterator<Item = Finding> {
+    let finding = |message: Message, (container, path): &(String, PathBuf)| {
+        Finding::new(Severity::Warning, message.text("container", container).text("path", path.display()))
+    };
+    let missing = facts.binds.missing.iter().map(move |bind| finding(Message::new("bind-missing"), bind));
+    let left = facts.binds.left.iter().map(move |bind| finding(Message::new("bind-left"), bind));
+    missing.chain(left)
+}
+
+fn projects_without_containers(facts: &Facts) -> impl Iterator<Item = Finding> {
+    // Without the engine's answer nobody knows.
+    let known = !matches!(facts.engine, Some(Err(_)));
+    let projects = facts.sites.iter().filter(move |site| known && site.item.kind == ItemKind::Project);
+    projects.filter_map(|site| {
+        let made_here = |container: &Container| {
+            let dir = container.labels.get("com.docker.compose.project.working_dir");
+            dir.is_some_and(|dir| Path::new(dir) == site.target)
+        };
+        let named = |container: &Container| container.project() == Some(site.item.name.as_str());
+        let runs = facts.containers.iter().any(|container| named(container) || made_here(container));
+        let message = Message::new("project-not-running").text("project", &site.item.name);
+        let advice = Message::new("project-not-running-advice").text("path", site.target.display());
+        let finding = Finding::new(Severity::Warning, message).about(site.item.reference());
+        (!runs).then(|| finding.advise(advice))
+    })
+}

@@ -1,0 +1,126 @@
+//! Whether things can go where they are to go.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use reprise_model::{Destination, Finding, Message, Severity};
+
+use super::super::estimate::footprint;
+use super::super::request::Request;
+use super::super::survey::{Facts, Site};
+
+/// What is wrong with the places of a restore.
+pub(super) fn findings(request: &Request<'_>, facts: &Facts) -> Vec<Finding> {
+    let sites = &facts.sites;
+    let mut found = space(sites);
+    found.extend(sites.iter().filter_map(obstacles));
+    found.extend(sites.iter().filter_map(foreign_link));
+    found.extend(overlaps(sites));
+    found.extend(reserved(request, facts));
+    match request.choice.destination {
+        Destination::InPlace => found.extend(sites.iter().flat_map(impossible_swaps)),
+        Destination::Directory(_) => found.extend(sites.iter().filter_map(occupied)),
+    }
+    found
+}
+
+/// Room on every file system that something goes to. Staged trees lie beside what they replace, so all of
+/// it is needed at once.
+fn space(sites: &[Site]) -> Vec<Finding> {
+    let mut systems: BTreeMap<u64, (u64, u64, &Site)> = BTreeMap::new();
+    for site in sites {
+        let (bytes, entries, _) = systems.entry(site.space.device).or_insert((0, 0, site));
+        *bytes += footprint(site.item.bytes, site.item.entries);
+        *entries += site.item.entries;
+    }
+    let short = systems.into_values().filter_map(|(bytes, entries, site)| {
+        let path = site.target.display();
+        let message = if bytes > site.space.free_bytes {
+            Message::new("no-space").bytes("needed", bytes).bytes("free", site.space.free_bytes)
+        } else if entries > site.space.free_inodes {
+            Message::new("no-inodes").count("needed", entries).count("free", site.space.free_inodes)
+        } else {
+            return None;
+        };
+        let finding = Finding::new(Severity::Blocker, message.text("path", path));
+        Some(finding.advise(Message::new("no-space-advice")))
+    });
+    short.collect()
+}
+
+fn obstacles(site: &Site) -> Option<Finding> {
+    let path = site.obstacle.as_ref()?;
+    let message = Message::new("not-a-directory").text("path", path.display());
+    Some(Finding::new(Severity::Blocker, message).about(site.item.reference()))
+}
+
+fn foreign_link(site: &Site) -> Option<Finding> {
+    let link = site.foreign_link.as_ref()?;
+    let message =
+        Message::new("foreign-link").text("link", link.display()).text("path", site.target.display());
+    let finding = Finding::new(Severity::Blocker, message).about(site.item.reference());
+    Some(finding.advise(Message::new("foreign-link-advice")))
+}
+
+/// Two items for one place, or one inside another's: only one of them could win.
+fn overlaps(sites: &[Site]) -> Vec<Finding> {
+    let pairs =
+        sites.iter().enumerate().flat_map(|(at, one)| sites[at + 1..].iter().map(move |other| (one, other)));
+    let overlapping = pairs.filter(|(one, other)| touch(&one.target, &other.target));
+    let finding = |(one, other): (&Site, &Site)| {
+        let message = Message::new("targets-overlap").text("one", one.target.display());
+        let finding = Finding::new(Severity::Blocker, message.text("other", other.target.display()));
+        finding.advise(Message::new("targets-overlap-advice"))
+    };
+    overlapping.map(finding).collect()
+}
+
+/// Whether one of the paths is, or lies in, the other.
+fn touch(one: &Path, other: &Path) -> bool {
+    one.starts_with(other) || other.starts_with(one)
+}
+
+/// What must not change its place while a restore runs, or ever after.
+fn reserved(request: &Request<'_>, facts: &Facts) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let mut block = |site: &Site, path: &Path, what: &Message| {
+        let message = what.clone().text("path", path.display()).text("target", site.target.display());
+        let finding = Finding::new(Severity::Blocker, message).about(site.item.reference());
+        found.push(finding.advise(Message::new("reserved-advice")));
+    };
+    for site in &facts.sites {
+        for (path, what) in request.reserved.iter().filter(|(path, _)| touch(path, &site.target)) {
+            block(site, path, what);
+        }
+        // Volumes lie in the engine's directory; only that itself must stay where it is.
+        if let Some(Ok(engine)) = facts
+            .engine
+            .as_ref()
+            .filter(|engine| engine.as_ref().is_ok_and(|engine| engine.root.starts_with(&site.target)))
+        {
+            block(site, &engine.root, &Message::new("reserved-engine"));
+        }
+    }
+    found
+}
+
+/// Where an alternative location already has something of that name.
+fn occupied(site: &Site) -> Option<Finding> {
+    site.present?;
+    let message = Message::new("destination-occupied").text("path", site.target.display());
+    let finding = Finding::new(Severity::Blocker, message).about(site.item.reference());
+    Some(finding.advise(Message::new("destination-occupied-advice")))
+}
+
+/// Targets that cannot change their places with a tree beside them.
+fn impossible_swaps(site: &Site) -> Vec<Finding> {
+    let blocker = |message: Message| {
+        let finding = Finding::new(Severity::Blocker, message).about(site.item.reference());
+        finding.advise(Message::new("no-swap-advice"))
+    };
+    let mounts =
+        site.mounts.iter().map(|mount| blocker(Message::new("mount-point").text("path", mount.display())));
+    let driver = site.volume.as_ref().filter(|volume| volume.driver != "local" || !volume.options.is_empty());
+    let driver = driver.map(|volume| blocker(Message::new("volume-driver").text("volume", &volume.name)));
+    mounts.chain(driver).collect()
+}
