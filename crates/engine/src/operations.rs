@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use reprise_model::OperationId;
@@ -28,7 +28,24 @@ impl Operations {
 
     fn make_root(&self) -> Result<()> {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.root);
-        made.map_err(|error| Error::journal("make the directory of", &self.root, error))
+        made.map_err(|error| Error::journal("make the directory of", &self.root, error))?;
+        self.expect_private()
+    }
+
+    /// Whoever can write a journal decides what a rollback does: nobody else may.
+    fn expect_private(&self) -> Result<()> {
+        for directory in self.root.ancestors().take(2).filter(|path| !path.as_os_str().is_empty()) {
+            let meta =
+                fs::metadata(directory).map_err(|error| Error::journal("look at", directory, error))?;
+            if meta.uid() != rustix::process::geteuid().as_raw() || meta.mode() & 0o022 != 0 {
+                return Err(Error::Refused {
+                    what: directory.display().to_string(),
+                    why: "belongs to, or may be written by, someone else".to_owned(),
+                    hint: "a state directory must be yours alone: chown and chmod it, or name another with --state-dir",
+                });
+            }
+        }
+        Ok(())
     }
 
     fn journal(&self, id: &OperationId) -> PathBuf {
@@ -41,8 +58,14 @@ impl Operations {
         self.make_root()?;
         let path = self.root.join("lock");
         let fail = |error| Error::journal("lock", &path, error);
-        let options =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let options = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32)
+            .open(&path);
         let mut file = options.map_err(fail)?;
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
@@ -71,7 +94,11 @@ impl Operations {
     /// Opens the record of operation `id` to go on with it.
     pub fn open(&self, id: &OperationId) -> Result<Journal> {
         let path = self.journal(id);
-        if path.exists() { Journal::open(&path) } else { Err(Error::NoSuchOperation(id.to_string())) }
+        if !path.exists() {
+            return Err(Error::NoSuchOperation(id.to_string()));
+        }
+        self.expect_private()?;
+        Journal::open(&path)
     }
 
     /// Everything recorded of operation `id`.
