@@ -33,7 +33,7 @@ pub use error::{Error, Result};
 pub use event::{Cause, Event, Goal, Recorded, Verdict};
 pub use journal::Journal;
 pub use operations::{Exclusive, Operations};
-pub use plan::{Estimate, Plan, SourceRef, Step};
+pub use plan::{Estimate, Plan, SourceRef, SpaceNeed, Step};
 pub use record::{Record, Status, StepRecord, StepStatus};
 pub use script::{Detail, Script, script};
 pub use source::{Extracted, Source, SourceError};

@@ -1,6 +1,6 @@
 //! A plan: everything a restore will do, as a value.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -36,6 +36,17 @@ pub struct Estimate {
     pub entries: u64,
 }
 
+/// Room that a plan needs on one file system while it runs, and until its window closes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpaceNeed {
+    /// A path on that file system.
+    pub path: PathBuf,
+    /// Bytes needed, what is replaced being kept.
+    pub needed: u64,
+    /// Bytes free when the plan was made.
+    pub free: u64,
+}
+
 /// One step of a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
@@ -68,6 +79,9 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// How long the finished operation can be rolled back, in seconds.
     pub window_seconds: u64,
+    /// What it needs of each file system it writes to.
+    #[serde(default)]
+    pub space: Vec<SpaceNeed>,
     /// Commands that a script must check for before it begins.
     #[serde(default)]
     pub needs: Vec<Command>,

@@ -18,10 +18,16 @@ pub fn show(plan: &Plan, previews: &[Preview], ui: &Ui) {
     let stops = plan.stops().collect::<Vec<_>>().join(", ");
     let archive = format!("{}::{} ({})", plan.source.repository, plan.source.archive, plan.source.time);
     let downtime = plan.downtime().as_secs_f64().ceil() as u64;
-    let undo = match &plan.choice.destination {
-        Destination::InPlace => Message::new("plan-undo-window"),
-        Destination::Directory(_) => Message::new("plan-undo-window-elsewhere"),
+    let (undo, protection) = match &plan.choice.destination {
+        Destination::InPlace => (Message::new("plan-undo-window"), "plan-protection-swap"),
+        Destination::Directory(_) => {
+            (Message::new("plan-undo-window-elsewhere"), "plan-protection-elsewhere")
+        }
     };
+    let space = plan.space.iter().map(|space| {
+        let message = Message::new("plan-space-of").bytes("needed", space.needed).bytes("free", space.free);
+        ("plan-space", ui.text(&message.text("path", space.path.display())))
+    });
     let rows = [
         ("plan-archive", printable(&archive)),
         ("plan-host", plan.host.clone()),
@@ -30,9 +36,10 @@ pub fn show(plan: &Plan, previews: &[Preview], ui: &Ui) {
         ("plan-stops", if stops.is_empty() { ui.word("word-none") } else { stops }),
         ("plan-duration", human_seconds((plan.duration().as_secs_f64().ceil() as u64).max(1))),
         ("plan-downtime", if downtime == 0 { ui.word("word-none") } else { human_seconds(downtime) }),
+        ("plan-protection", ui.word(protection)),
         ("plan-undo", ui.text(&undo.seconds("window", plan.window_seconds))),
     ];
-    for (key, value) in rows {
+    for (key, value) in rows.into_iter().chain(space) {
         ui.line(format!("  {:<18} {value}", ui.word(key)));
     }
     items(plan, ui);

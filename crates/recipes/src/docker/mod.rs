@@ -13,6 +13,7 @@ mod order;
 mod plan;
 mod recorded;
 mod request;
+mod space;
 mod survey;
 #[cfg(test)]
 mod tests;

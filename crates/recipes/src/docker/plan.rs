@@ -16,7 +16,7 @@ use super::estimate::estimate;
 use super::order::{awaited_healthy, in_start_order, with_dependents};
 use super::request::Request;
 use super::survey::{Facts, Site};
-use super::{adapt, order};
+use super::{adapt, order, space};
 
 /// How long a finished Docker restore can be rolled back: 8 hours.
 const WINDOW_SECONDS: u64 = 8 * 3600;
@@ -66,6 +66,7 @@ pub fn plan(request: &Request<'_>, facts: &Facts) -> Plan {
         findings,
         steps,
         window_seconds: WINDOW_SECONDS,
+        space: space::needs(&facts.sites).iter().map(space::Need::shown).collect(),
         needs: needs(facts),
     }
 }

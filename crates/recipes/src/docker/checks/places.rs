@@ -1,18 +1,17 @@
 //! Whether things can go where they are to go.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use reprise_model::{Destination, Finding, Message, Severity};
 
-use super::super::estimate::footprint;
 use super::super::request::Request;
+use super::super::space;
 use super::super::survey::{Facts, Site};
 
 /// What is wrong with the places of a restore.
 pub(super) fn findings(request: &Request<'_>, facts: &Facts) -> Vec<Finding> {
     let sites = &facts.sites;
-    let mut found = space(sites);
+    let mut found: Vec<Finding> = space::needs(sites).iter().filter_map(space::Need::finding).collect();
     found.extend(sites.iter().filter_map(obstacles));
     found.extend(sites.iter().filter_map(foreign_link));
     found.extend(overlaps(sites));
@@ -22,30 +21,6 @@ pub(super) fn findings(request: &Request<'_>, facts: &Facts) -> Vec<Finding> {
         Destination::Directory(_) => found.extend(sites.iter().filter_map(occupied)),
     }
     found
-}
-
-/// Room on every file system that something goes to. Staged trees lie beside what they replace, so all of
-/// it is needed at once.
-fn space(sites: &[Site]) -> Vec<Finding> {
-    let mut systems: BTreeMap<u64, (u64, u64, &Site)> = BTreeMap::new();
-    for site in sites {
-        let (bytes, entries, _) = systems.entry(site.space.device).or_insert((0, 0, site));
-        *bytes += footprint(site.item.bytes, site.item.entries);
-        *entries += site.item.entries;
-    }
-    let short = systems.into_values().filter_map(|(bytes, entries, site)| {
-        let path = site.target.display();
-        let message = if bytes > site.space.free_bytes {
-            Message::new("no-space").bytes("needed", bytes).bytes("free", site.space.free_bytes)
-        } else if entries > site.space.free_inodes {
-            Message::new("no-inodes").count("needed", entries).count("free", site.space.free_inodes)
-        } else {
-            return None;
-        };
-        let finding = Finding::new(Severity::Blocker, message.text("path", path));
-        Some(finding.advise(Message::new("no-space-advice")))
-    });
-    short.collect()
 }
 
 fn obstacles(site: &Site) -> Option<Finding> {
