@@ -10,7 +10,7 @@ use reprise_engine::{Direction, Plan, Step, Watch};
 use reprise_model::{Message, Observer};
 
 use crate::signals::Cancel;
-use crate::ui::{Ui, printable};
+use crate::ui::{Ui, err, printable};
 
 /// Shows a plan being driven.
 pub struct Progress<'a> {
@@ -41,7 +41,7 @@ impl<'a> Progress<'a> {
     }
 
     fn say(&self, line: &str) {
-        self.bar.suspend(|| anstream::eprintln!("{line}"));
+        self.bar.suspend(|| err(format_args!("{line}")));
     }
 
     /// Percent of the whole that is done before step `index`.

@@ -1,6 +1,7 @@
 //! What people and programs see: data on standard output, everything else on standard error.
 
-use std::io::IsTerminal;
+use std::fmt;
+use std::io::{IsTerminal, Write};
 
 use owo_colors::OwoColorize;
 use reprise_model::{Lang, Message, Severity};
@@ -8,6 +9,17 @@ use serde::Serialize;
 
 use crate::env::Env;
 use crate::failure::Failure;
+
+/// A line on standard output. Whether anyone still reads it does not matter: a closed terminal or a full disk
+/// must never stop an operation half-way, as the macros of the standard library would by panicking.
+pub fn out(line: fmt::Arguments<'_>) {
+    let _ = writeln!(anstream::stdout(), "{line}");
+}
+
+/// A line on standard error, likewise.
+pub fn err(line: fmt::Arguments<'_>) {
+    let _ = writeln!(anstream::stderr(), "{line}");
+}
 
 /// Prints, in the reader's language, with colour only where a terminal shows it.
 #[derive(Debug)]
@@ -37,9 +49,9 @@ impl Ui {
     /// A line for people on standard output; kept from it when that is for a program.
     pub fn line(&self, text: impl AsRef<str>) {
         if self.json {
-            anstream::eprintln!("{}", text.as_ref());
+            err(format_args!("{}", text.as_ref()));
         } else {
-            anstream::println!("{}", text.as_ref());
+            out(format_args!("{}", text.as_ref()));
         }
     }
 
@@ -51,16 +63,16 @@ impl Ui {
     /// `value` as JSON on standard output.
     pub fn print_json(value: &impl Serialize) {
         match serde_json::to_string_pretty(value) {
-            Ok(text) => anstream::println!("{text}"),
-            Err(error) => anstream::eprintln!("{error}"),
+            Ok(text) => out(format_args!("{text}")),
+            Err(error) => err(format_args!("{error}")),
         }
     }
 
     /// An error and what to do about it, on standard error.
     pub fn failure_for_people(message: &str, hint: Option<&str>) {
-        anstream::eprintln!("{} {}", "error:".red().bold(), printable(message));
+        err(format_args!("{} {}", "error:".red().bold(), printable(message)));
         if let Some(hint) = hint {
-            anstream::eprintln!("{} {}", "hint:".cyan(), printable(hint));
+            err(format_args!("{} {}", "hint:".cyan(), printable(hint)));
         }
     }
 
@@ -75,12 +87,12 @@ impl Ui {
 
     /// Something to look at, on standard error.
     pub fn warn(text: &str) {
-        anstream::eprintln!("{} {}", "warning:".yellow().bold(), printable(text));
+        err(format_args!("{} {}", "warning:".yellow().bold(), printable(text)));
     }
 
     /// What was done, on standard error, where it does not mix with data.
     pub fn note(text: &str) {
-        anstream::eprintln!("{text}");
+        err(format_args!("{text}"));
     }
 
     /// Whether a person can be asked.

@@ -18,7 +18,7 @@ use crate::env::Env;
 use crate::failure::{Exit, Failure};
 use crate::progress::Progress;
 use crate::signals::Cancel;
-use crate::ui::Ui;
+use crate::ui::{Ui, out};
 use crate::{ask, repository, view};
 
 /// What `--dry-run --json` prints. Documented in `docs/json.md`.
@@ -165,7 +165,7 @@ fn print_script(plan: &Plan, detail: ScriptArg, ui: &Ui) -> Result<Exit, Failure
     if ui.json {
         Ui::print_json(&serde_json::json!({ "script": text, "plan": plan }));
     } else {
-        anstream::print!("{text}");
+        out(format_args!("{}", text.trim_end()));
     }
     Ok(Exit::Done)
 }
