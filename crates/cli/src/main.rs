@@ -29,22 +29,24 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let env = Env::read(&cli);
     let ui = Ui::new(&env, cli.wants_json());
-    let done = signals::watch().map_err(Failure::from).and_then(|cancel| match cli.command {
-        Command::Archives(args) => commands::archives::run(&args, &env, &ui),
-        Command::Contents(args) => commands::contents::run(&args, &env, &ui, &cancel),
-        Command::Ls(args) => commands::ls::run(&args, &env, &ui, &cancel),
-        Command::Find(args) => commands::find::run(&args, &env, &ui, &cancel),
-        Command::Cat(args) => commands::cat::run(&args, &env, &ui, &cancel),
-        Command::Extract(args) => commands::extract::run(&args, &env, &ui, &cancel),
-        Command::ExportTar(args) => commands::export_tar::run(&args, &env, &ui, &cancel),
-        Command::Verify(args) => commands::verify::run(&args, &env, &ui, &cancel),
-        Command::Info(args) => commands::info::run(&args, &env, &ui, &cancel),
-        Command::Docker(args::DockerCommand::Restore(args)) => {
-            commands::docker_restore::run(&args, &env, &ui, &cancel)
-        }
-        Command::Operations(args) => commands::operations::run(&args, &env, &ui, &cancel),
-        Command::Completions { shell } => commands::completions::run(shell),
-    });
+    let done = signals::watch(ui.word("stopping"), ui.word("cancelling")).map_err(Failure::from).and_then(
+        |cancel| match cli.command {
+            Command::Archives(args) => commands::archives::run(&args, &env, &ui),
+            Command::Contents(args) => commands::contents::run(&args, &env, &ui, &cancel),
+            Command::Ls(args) => commands::ls::run(&args, &env, &ui, &cancel),
+            Command::Find(args) => commands::find::run(&args, &env, &ui, &cancel),
+            Command::Cat(args) => commands::cat::run(&args, &env, &ui, &cancel),
+            Command::Extract(args) => commands::extract::run(&args, &env, &ui, &cancel),
+            Command::ExportTar(args) => commands::export_tar::run(&args, &env, &ui, &cancel),
+            Command::Verify(args) => commands::verify::run(&args, &env, &ui, &cancel),
+            Command::Info(args) => commands::info::run(&args, &env, &ui, &cancel),
+            Command::Docker(args::DockerCommand::Restore(args)) => {
+                commands::docker_restore::run(&args, &env, &ui, &cancel)
+            }
+            Command::Operations(args) => commands::operations::run(&args, &env, &ui, &cancel),
+            Command::Completions { shell } => commands::completions::run(shell),
+        },
+    );
     match done {
         Ok(code) => code.into(),
         Err(failure) => {

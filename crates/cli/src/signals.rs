@@ -34,17 +34,21 @@ impl reprise_model::Observer for Cancel {
     }
 }
 
-/// Waits for signals from now on. While nothing is being changed yet, a second one ends the program at once.
-pub fn watch() -> io::Result<Cancel> {
+/// Waits for signals from now on, and says that they were heard: `stopping` while nothing is being changed yet,
+/// when a second one ends the program at once, `cancelling` after that.
+pub fn watch(stopping: String, cancelling: String) -> io::Result<Cancel> {
     let cancel = Cancel { asked: Arc::default(), changing: Arc::default() };
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     let shared = cancel.clone();
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         for _ in signals.forever() {
             let again = shared.asked.swap(true, Ordering::Relaxed);
-            if again && !shared.changing.load(Ordering::Relaxed) {
+            let changing = shared.changing.load(Ordering::Relaxed);
+            if again && !changing {
                 std::process::exit(130);
             }
+            let heard = if changing { &cancelling } else { &stopping };
+            crate::ui::err(format_args!("\n{heard}"));
         }
     })?;
     Ok(cancel)

@@ -137,6 +137,8 @@ impl Operations {
         let ids = self.ids()?;
         let mut matching = ids.iter().filter(|id| prefix == "latest" || id.as_str().starts_with(prefix));
         match (matching.next(), matching.next()) {
+            // What names none must not happen to name the only one.
+            _ if prefix.is_empty() => Err(Error::NoSuchOperation("``".to_owned())),
             (Some(id), _) if prefix == "latest" || id.as_str() == prefix => Ok(id.clone()),
             (Some(id), None) => Ok(id.clone()),
             _ => Err(Error::NoSuchOperation(prefix.to_owned())),

@@ -139,7 +139,18 @@ fn allow(plan: &mut Plan, seconds: u64) {
 fn unfinished(operations: &Operations) -> Result<Vec<Finding>, Failure> {
     let mut findings = Vec::new();
     for id in operations.ids()? {
-        let Ok(record) = operations.record(&id) else { continue };
+        let record = match operations.record(&id) {
+            Ok(record) => record,
+            // Nobody knows what it left on the host.
+            Err(error) => {
+                let finding = Finding::new(
+                    Severity::Blocker,
+                    Message::new("operation-unreadable").text("error", error),
+                );
+                findings.push(finding.advise(Message::new("operation-unreadable-advice").text("id", &id)));
+                continue;
+            }
+        };
         if matches!(record.status, Status::Interrupted | Status::RollbackIncomplete) {
             let finding =
                 Finding::new(Severity::Blocker, Message::new("operation-unfinished").text("id", &id));

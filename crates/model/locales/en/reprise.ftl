@@ -228,3 +228,7 @@ plan-space-of = { $needed } needed, { $free } free (file system of { $path })
 plan-protection = Protection
 plan-protection-swap = restored beside, verified, exchanged in one step; what is there now is kept
 plan-protection-elsewhere = nothing that exists is touched
+operation-unreadable = An earlier operation cannot be read: { $error }
+operation-unreadable-advice = It may have left containers stopped or trees exchanged. Look for paths with `{ $id }` in their names, set them right, then move its journal away
+cancelling = Stopping safely: nothing is left half-way. Please wait.
+stopping = Stopping.

@@ -228,3 +228,7 @@ plan-space-of = { $needed } nécessaires, { $free } libres (système de fichiers
 plan-protection = Protection
 plan-protection-swap = restauré à côté, vérifié, échangé en une étape ; l’existant est gardé
 plan-protection-elsewhere = rien d’existant n’est touché
+operation-unreadable = Une opération antérieure est illisible : { $error }
+operation-unreadable-advice = Elle a pu laisser des conteneurs arrêtés ou des arborescences échangées. Cherchez les chemins contenant `{ $id }`, remettez-les en ordre, puis déplacez son journal
+cancelling = Arrêt en sécurité : rien ne reste à moitié fait. Patientez.
+stopping = Arrêt.
