@@ -218,11 +218,18 @@ pub fn conclude(journal: &Journal, outcome: &Outcome, ui: &Ui) -> Result<Exit, F
     if ui.json {
         Ui::print_json(&record);
     }
-    summary(&record, outcome, ui);
+    summary(&record, outcome, undone_with_warnings(journal), ui);
     Ok(exit)
 }
 
-fn summary(record: &Record, outcome: &Outcome, ui: &Ui) {
+/// Whether something was remarked on while it was undone: then not all is as it was.
+fn undone_with_warnings(journal: &Journal) -> bool {
+    let undoing = |event: &Event| matches!(event, Event::Aimed { goal: Goal::Reverted, .. });
+    let since = journal.events().iter().skip_while(|recorded| !undoing(&recorded.event));
+    since.into_iter().any(|recorded| matches!(recorded.event, Event::Warned { .. }))
+}
+
+fn summary(record: &Record, outcome: &Outcome, undone_with_warnings: bool, ui: &Ui) {
     let id = &record.id;
     ui.line("");
     match (outcome.verdict, &outcome.cause) {
@@ -237,15 +244,24 @@ fn summary(record: &Record, outcome: &Outcome, ui: &Ui) {
             if let Some(downtime) = record.downtime_seconds {
                 ui.line(ui.text(&Message::new("ended-downtime").text("seconds", format!("{downtime:.1}"))));
             }
-            ui.line(ui.text(&Message::new("ended-undo").text("id", id).text("until", until)));
+            ui.line(ui.text(&Message::new("ended-undo").text("id", id).text("until", &until)));
+            if record.choice.destination == Destination::InPlace && !record.kept.is_empty() {
+                ui.line(ui.text(&Message::new("ended-kept").text("until", until)));
+            }
         }
-        (Verdict::RolledBack, Cause::Asked) => {
-            ui.line(ui.text(&Message::new("ended-rolled-back").text("id", id)));
-        }
-        (Verdict::RolledBack, Cause::Cancelled) => ui.line(ui.text(&Message::new("ended-cancelled"))),
-        (Verdict::RolledBack, Cause::Failed { error, hint }) => {
-            Ui::failure_for_people(error, hint.as_deref());
-            ui.line(ui.text(&Message::new("ended-failed").text("id", id)));
+        (Verdict::RolledBack, cause) => {
+            if let Cause::Failed { error, hint } = cause {
+                Ui::failure_for_people(error, hint.as_deref());
+            }
+            let key = match (cause, undone_with_warnings) {
+                (Cause::Asked, false) => "ended-rolled-back",
+                (Cause::Asked, true) => "ended-rolled-back-but",
+                (Cause::Cancelled, false) => "ended-cancelled",
+                (Cause::Cancelled, true) => "ended-cancelled-but",
+                (Cause::Failed { .. }, false) => "ended-failed",
+                (Cause::Failed { .. }, true) => "ended-failed-but",
+            };
+            ui.line(ui.text(&Message::new(key).text("id", id)));
         }
         (Verdict::RollbackIncomplete, _) => {
             if let Some((step, error)) = &outcome.stuck {

@@ -232,3 +232,7 @@ operation-unreadable = An earlier operation cannot be read: { $error }
 operation-unreadable-advice = It may have left containers stopped or trees exchanged. Look for paths with `{ $id }` in their names, set them right, then move its journal away
 cancelling = Stopping safely: nothing is left half-way. Please wait.
 stopping = Stopping.
+ended-kept = What was there before is kept beside it and takes space until { $until }; after that, `reprise operations expire` removes it.
+ended-rolled-back-but = Operation { $id } is rolled back, but not everything is as it was: see the warnings above.
+ended-cancelled-but = Cancelled and rolled back, but not everything is as it was: see the warnings above. `reprise operations show { $id }` repeats them.
+ended-failed-but = The restore failed and was rolled back, but not everything is as it was: see the warnings above. `reprise operations log { $id }` tells what happened.

@@ -232,3 +232,7 @@ operation-unreadable = Une opération antérieure est illisible : { $error }
 operation-unreadable-advice = Elle a pu laisser des conteneurs arrêtés ou des arborescences échangées. Cherchez les chemins contenant `{ $id }`, remettez-les en ordre, puis déplacez son journal
 cancelling = Arrêt en sécurité : rien ne reste à moitié fait. Patientez.
 stopping = Arrêt.
+ended-kept = Ce qui s’y trouvait est gardé à côté et occupe de la place jusqu’au { $until } ; ensuite, `reprise operations expire` le supprime.
+ended-rolled-back-but = L’opération { $id } est annulée, mais tout n’est pas comme avant : voyez les avertissements ci-dessus.
+ended-cancelled-but = Interrompue et annulée, mais tout n’est pas comme avant : voyez les avertissements ci-dessus. `reprise operations show { $id }` les répète.
+ended-failed-but = La restauration a échoué et a été annulée, mais tout n’est pas comme avant : voyez les avertissements ci-dessus. `reprise operations log { $id }` dit ce qui s’est passé.
