@@ -9,6 +9,7 @@ use reprise_borg::{ArchiveEntry, Lock, OpenOptions, Repository};
 use crate::env::Env;
 use crate::failure::Failure;
 use crate::passphrase;
+use crate::ui::one_line;
 
 /// How long to wait for a repository that a backup is being written to, as Borg does.
 const LOCK_WAIT: Duration = Duration::from_secs(1);
@@ -31,21 +32,37 @@ impl FromStr for Location {
             Some((repository, archive)) => (repository, Some(archive.to_owned())),
             None => (text, None),
         };
-        if repository.starts_with("ssh://") || (repository.contains(':') && !repository.contains('/')) {
-            return Err(
-                "repositories on other hosts are not read yet; mount it, or run this there".to_owned()
-            );
-        }
-        let repository = repository.strip_prefix("file://").unwrap_or(repository);
+        let repository = local(repository).ok_or(ELSEWHERE)?;
         Ok(Self { repository: Some(repository).filter(|r| !r.is_empty()).map(PathBuf::from), archive })
     }
 }
 
-/// The repository at `path`, or that of `BORG_REPO`, as an absolute path.
+/// What is said of repositories on other hosts.
+const ELSEWHERE: &str =
+    "repositories on other hosts are not read yet; mount it, or run this there (write ./A:B for a directory A:B)";
+
+/// `text` without `file://`, if it names a directory of this host: as for Borg, what has a colon before its first
+/// slash does not.
+fn local(text: &str) -> Option<&str> {
+    let first = text.split('/').next().unwrap_or_default();
+    text.strip_prefix("file://").or_else(|| Some(text).filter(|_| !first.contains(':')))
+}
+
+/// The repository at `path`, or that of `BORG_REPO`, as an absolute path. Whichever way it was named, it is
+/// held to the same rules as a [`Location`].
 pub fn path(path: Option<&Path>, env: &Env) -> Result<PathBuf, Failure> {
     let path = path.or(env.borg_repo.as_deref()).ok_or_else(|| {
         Failure::new("no repository was named").hint("write REPO::ARCHIVE, or set BORG_REPO")
     })?;
+    let path = match path.to_str() {
+        Some(text) => Path::new(local(text).ok_or_else(|| Failure::new(ELSEWHERE))?),
+        None => path,
+    };
+    let text = path.to_string_lossy();
+    if let Some((_, archive)) = text.split_once("::") {
+        return Err(Failure::new(format!("`{}` names an archive, and this takes a repository", one_line(&text)))
+            .hint(format!("leave out `::{}`", one_line(archive))));
+    }
     // Scripts change directory before they call borg.
     Ok(std::path::absolute(path)?)
 }
@@ -97,5 +114,18 @@ mod tests {
         assert!("/backup::".parse::<Location>().is_err());
         assert!("ssh://host/repo::a".parse::<Location>().is_err());
         assert!("host:repo::a".parse::<Location>().is_err());
+        assert!("user@host:/repo::a".parse::<Location>().is_err());
+        assert!("ssh://[::1]/repo::a".parse::<Location>().is_err());
+        let location: Location = "file:///backup/a:b::c".parse().unwrap();
+        assert_eq!(location.repository.as_deref(), Some(Path::new("/backup/a:b")));
+    }
+
+    #[test]
+    fn a_directory_with_a_colon_is_of_this_host_behind_a_slash() {
+        assert_eq!(local("./a:b"), Some("./a:b"));
+        assert_eq!(local("/a:b"), Some("/a:b"));
+        assert_eq!(local("file:///a"), Some("/a"));
+        assert_eq!(local("host:/a"), None);
+        assert_eq!(local("sftp://host/a"), None);
     }
 }

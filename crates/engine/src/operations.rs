@@ -67,18 +67,20 @@ impl Operations {
             .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32)
             .open(&path);
         let mut file = options.map_err(fail)?;
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => {
-                let mut holder = String::new();
-                let _ = file.read_to_string(&mut holder);
-                return Err(Error::Busy(holder.trim().to_owned()));
-            }
-            Err(error) => return Err(fail(error.into())),
-        }
+        take(&mut file, &path)?;
         // Only a courtesy for the message above: a full disk must not stop a rollback here.
         let _ = file.set_len(0).and_then(|()| writeln!(file, "{id}"));
         Ok(Exclusive(file))
+    }
+
+    /// Fails with [`Error::Busy`] while an operation of this state directory changes the host. Makes nothing.
+    pub fn expect_idle(&self) -> Result<()> {
+        let path = self.root.join("lock");
+        match File::open(&path) {
+            Ok(mut file) => take(&mut file, &path),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(Error::journal("look at", &path, error)),
+        }
     }
 
     /// Begins the record of `plan`.
@@ -143,5 +145,18 @@ impl Operations {
             (Some(id), None) => Ok(id.clone()),
             _ => Err(Error::NoSuchOperation(prefix.to_owned())),
         }
+    }
+}
+
+/// Takes the lock that `file` at `path` is; it is given back when the file is closed.
+fn take(file: &mut File, path: &Path) -> Result<()> {
+    match rustix::fs::flock(&*file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(()),
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            let mut holder = String::new();
+            let _ = file.read_to_string(&mut holder);
+            Err(Error::Busy(holder.trim().to_owned()))
+        }
+        Err(error) => Err(Error::journal("lock", path, error)),
     }
 }

@@ -62,9 +62,13 @@ pub fn run(args: &RestoreArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Ex
     if choice.destination == Destination::InPlace {
         remarks.extend(unfinished(&operations)?);
     }
-    let facts = survey(&host, &selection, &choice, &archive)?;
     let now = SystemClock.now();
     let id = OperationId::new(now, rand());
+    if !args.dry_run && args.script.is_none() {
+        // Looked at while another operation is at work, the host would be seen in the middle of something.
+        operations.expect_idle()?;
+    }
+    let facts = survey(&host, &selection, &choice, &archive)?;
     let age_seconds =
         source.time.parse::<Timestamp>().ok().map(|at| now.duration_since(at).as_secs().max(0) as u64);
     let reserved = [
