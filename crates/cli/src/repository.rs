@@ -39,7 +39,7 @@ impl FromStr for Location {
 
 /// What is said of repositories on other hosts.
 const ELSEWHERE: &str =
-    "repositories on other hosts are not read yet; mount it, or run this there (write ./A:B for a directory A:B)";
+    "repositories on other hosts are not read yet; mount it, or run this there; ./A:B is a directory here";
 
 /// `text` without `file://`, if it names a directory of this host: as for Borg, what has a colon before its first
 /// slash does not.
@@ -55,14 +55,17 @@ pub fn path(path: Option<&Path>, env: &Env) -> Result<PathBuf, Failure> {
         Failure::new("no repository was named").hint("write REPO::ARCHIVE, or set BORG_REPO")
     })?;
     let path = match path.to_str() {
-        Some(text) => Path::new(local(text).ok_or_else(|| Failure::new(ELSEWHERE))?),
+        Some(text) => {
+            let (repository, archive) = text.split_once("::").map_or((text, None), |(r, a)| (r, Some(a)));
+            let repository = local(repository).ok_or_else(|| Failure::new(ELSEWHERE))?;
+            if let Some(archive) = archive {
+                let what = format!("`{}` names an archive, and this takes a repository", one_line(text));
+                return Err(Failure::new(what).hint(format!("leave out `::{}`", one_line(archive))));
+            }
+            Path::new(repository)
+        }
         None => path,
     };
-    let text = path.to_string_lossy();
-    if let Some((_, archive)) = text.split_once("::") {
-        return Err(Failure::new(format!("`{}` names an archive, and this takes a repository", one_line(&text)))
-            .hint(format!("leave out `::{}`", one_line(archive))));
-    }
     // Scripts change directory before they call borg.
     Ok(std::path::absolute(path)?)
 }
