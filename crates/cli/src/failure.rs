@@ -56,6 +56,12 @@ impl Failure {
         Self { message: "cancelled; nothing was changed".to_owned(), hint: None, code: Exit::Cancelled }
     }
 
+    fn wrong_passphrase() -> Self {
+        let wrong = reprise_borg::Error::WrongPassphrase;
+        Self::new(format!("{wrong}; it was taken from {}", crate::passphrase::origin()))
+            .maybe_hint(wrong.hint())
+    }
+
     fn maybe_hint(self, hint: Option<&str>) -> Self {
         Self { hint: hint.map(ToOwned::to_owned), ..self }
     }
@@ -65,6 +71,7 @@ impl From<reprise_borg::Error> for Failure {
     fn from(error: reprise_borg::Error) -> Self {
         match error {
             reprise_borg::Error::Cancelled => Self::cancelled(),
+            reprise_borg::Error::WrongPassphrase => Self::wrong_passphrase(),
             reprise_borg::Error::PassphraseNeeded => Self::new(error.to_string())
                 .hint("set BORG_PASSPHRASE or BORG_PASSCOMMAND, or run this on a terminal"),
             reprise_borg::Error::Passphrase(_) => Self::new(error.to_string()).hint(
@@ -79,6 +86,12 @@ impl From<SourceError> for Failure {
     fn from(error: SourceError) -> Self {
         match error {
             SourceError::Cancelled => Self::cancelled(),
+            // The engine knows no passphrases, and tells the repository's words on.
+            SourceError::Unreadable { message, .. }
+                if message == reprise_borg::Error::WrongPassphrase.to_string() =>
+            {
+                Self::wrong_passphrase()
+            }
             other => Self::new(other.to_string()).maybe_hint(other.hint()),
         }
     }

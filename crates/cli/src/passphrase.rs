@@ -27,6 +27,13 @@ pub fn find() -> Result<Option<SecretString>, PassphraseError> {
     Ok(None)
 }
 
+/// Where [`find`] takes the passphrase from, in words, to be told with one that is wrong.
+pub fn origin() -> &'static str {
+    let variables = ["BORG_PASSPHRASE", "BORG_PASSCOMMAND", "BORG_PASSPHRASE_FD"];
+    // As `find` does: one that is set but no text is passed over.
+    variables.into_iter().find(|name| std::env::var(name).is_ok()).unwrap_or("the terminal")
+}
+
 /// What `command` prints, without the line's end, as Borg does it. It may ask on the terminal.
 fn from_command(command: &str) -> Result<SecretString, PassphraseError> {
     let words =
