@@ -8,7 +8,7 @@ use reprise_model::{Adaptation, Choice, Contents, Destination, ItemKind, ItemRef
 
 use crate::args::{AdaptArg, RestoreArgs};
 use crate::failure::Failure;
-use crate::ui::{Ui, printable};
+use crate::ui::{Ui, one_line};
 use crate::view;
 
 /// An answer with the text that stands for it.
@@ -78,7 +78,7 @@ fn what(contents: &Contents, ui: &Ui) -> Result<(RestoreType, Vec<ItemRef>), Fai
     let items = contents.items.iter().map(|item| {
         let reference = item.reference();
         let text = format!("{reference}  {}  /{}", human_bytes(item.bytes), item.path);
-        Labelled(reference, printable(&text))
+        Labelled(reference, one_line(&text))
     });
     let chosen = MultiSelect::new(&ui.word("ask-items"), items.collect())
         .with_validator(inquire::min_length!(1))

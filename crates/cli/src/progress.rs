@@ -10,7 +10,7 @@ use reprise_engine::{Direction, Plan, Step, Watch};
 use reprise_model::{Message, Observer};
 
 use crate::signals::Cancel;
-use crate::ui::{Ui, err, printable};
+use crate::ui::{Ui, err, name};
 
 /// Shows a plan being driven.
 pub struct Progress<'a> {
@@ -63,7 +63,7 @@ impl Observer for Progress<'_> {
     }
 
     fn item(&self, path: &[u8]) {
-        let path = printable(&String::from_utf8_lossy(path));
+        let path = name(path);
         let shown = path.chars().rev().take(40).collect::<Vec<_>>().into_iter().rev().collect::<String>();
         self.bar.set_message(shown);
     }

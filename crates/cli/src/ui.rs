@@ -70,9 +70,9 @@ impl Ui {
 
     /// An error and what to do about it, on standard error.
     pub fn failure_for_people(message: &str, hint: Option<&str>) {
-        err(format_args!("{} {}", "error:".red().bold(), printable(message)));
+        err(format_args!("{} {}", "error:".red().bold(), within(message, 2)));
         if let Some(hint) = hint {
-            err(format_args!("{} {}", "hint:".cyan(), printable(hint)));
+            err(format_args!("{} {}", "hint:".cyan(), within(hint, 2)));
         }
     }
 
@@ -87,7 +87,7 @@ impl Ui {
 
     /// Something to look at, on standard error.
     pub fn warn(text: &str) {
-        err(format_args!("{} {}", "warning:".yellow().bold(), printable(text)));
+        err(format_args!("{} {}", "warning:".yellow().bold(), within(text, 2)));
     }
 
     /// What was done, on standard error, where it does not mix with data.
@@ -120,11 +120,16 @@ pub fn one_line(text: &str) -> String {
     printable(text).replace('\n', "\u{fffd}")
 }
 
+/// `text` for a terminal, all its lines but the first `indent` columns in: none looks like a line of its own.
+pub fn within(text: &str, indent: usize) -> String {
+    printable(text).replace('\n', &format!("\n{:indent$}", ""))
+}
+
 /// `text` without anything that would steer a terminal: names in backups may hold any bytes.
 pub fn printable(text: &str) -> String {
     let steers = |c: char| {
         (c.is_control() && c != '\n')
-            || ('\u{202a}'..='\u{202e}').contains(&c)
+            || ('\u{2028}'..='\u{202e}').contains(&c)
             || ('\u{2066}'..='\u{2069}').contains(&c)
     };
     text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
@@ -132,10 +137,16 @@ pub fn printable(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::printable;
+    use super::{one_line, printable, within};
 
     #[test]
     fn names_cannot_steer_the_terminal() {
         assert_eq!(printable("a\x1b[31mb\u{202e}c\u{7}"), "a\u{fffd}[31mb\u{fffd}c\u{fffd}");
+    }
+
+    #[test]
+    fn names_cannot_forge_lines() {
+        assert_eq!(one_line("a\nhint: b\u{2028}c"), "a\u{fffd}hint: b\u{fffd}c");
+        assert_eq!(within("a\nhint: b", 2), "a\n  hint: b");
     }
 }

@@ -8,7 +8,7 @@ use crate::args::ArchivesArgs;
 use crate::env::Env;
 use crate::failure::{Exit, Failure};
 use crate::repository;
-use crate::ui::{Ui, printable};
+use crate::ui::{Ui, one_line};
 use crate::view::{align_right, table};
 
 /// An archive in the list. Documented in `docs/json.md`.
@@ -97,8 +97,8 @@ fn show(archives: &[Listed], deduplicated: bool, ui: &Ui) {
     let bytes = |bytes: Option<u64>| bytes.map_or_else(String::new, human_bytes);
     for archive in archives {
         let mut row = vec![
-            printable(&archive.name),
-            archive.time.clone(),
+            one_line(&archive.name),
+            one_line(&archive.time),
             archive.files.map_or_else(String::new, |files| files.to_string()),
             bytes(archive.original_bytes),
             bytes(archive.compressed_bytes),
@@ -106,7 +106,7 @@ fn show(archives: &[Listed], deduplicated: bool, ui: &Ui) {
         if deduplicated {
             row.push(bytes(archive.deduplicated_bytes));
         }
-        row.push(archive.error.as_deref().map_or(archive.status.to_owned(), printable));
+        row.push(archive.error.as_deref().map_or(archive.status.to_owned(), one_line));
         rows.add_row(row);
     }
     align_right(&mut rows, &[2, 3, 4]);

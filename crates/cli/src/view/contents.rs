@@ -2,7 +2,7 @@
 
 use reprise_model::{Contents, Origin, human_bytes};
 
-use crate::ui::{Ui, printable};
+use crate::ui::{Ui, one_line};
 use crate::view::{align_right, plan, table};
 
 /// Shows `contents`.
@@ -15,8 +15,14 @@ pub fn show(contents: &Contents, ui: &Ui) {
         let mut rows = table(&headings);
         for item in &contents.items {
             let entries = item.entries.to_string();
-            let path = printable(&format!("/{}", item.path));
-            rows.add_row([item.kind.as_str(), &item.name, &human_bytes(item.bytes), &entries, &path]);
+            let path = one_line(&format!("/{}", item.path));
+            rows.add_row([
+                item.kind.as_str(),
+                &one_line(&item.name),
+                &human_bytes(item.bytes),
+                &entries,
+                &path,
+            ]);
         }
         align_right(&mut rows, &[2, 3]);
         ui.line(rows.to_string());

@@ -5,7 +5,7 @@ use reprise_engine::Plan;
 use reprise_model::{Destination, Finding, Message, human_bytes, human_seconds};
 use reprise_recipes::docker::Preview;
 
-use crate::ui::{Ui, printable};
+use crate::ui::{Ui, one_line, printable};
 use crate::view::{align_right, table};
 
 /// Shows `plan`: all that a person decides about it by.
@@ -13,7 +13,7 @@ pub fn show(plan: &Plan, previews: &[Preview], ui: &Ui) {
     ui.heading("plan-title");
     let destination = match &plan.choice.destination {
         Destination::InPlace => ui.word("plan-in-place").red().bold().to_string(),
-        Destination::Directory(path) => path.display().to_string(),
+        Destination::Directory(path) => one_line(&path.display().to_string()),
     };
     let stops = plan.stops().collect::<Vec<_>>().join(", ");
     let archive = format!("{}::{} ({})", plan.source.repository, plan.source.archive, plan.source.time);
@@ -29,11 +29,11 @@ pub fn show(plan: &Plan, previews: &[Preview], ui: &Ui) {
         ("plan-space", ui.text(&message.text("path", space.path.display())))
     });
     let rows = [
-        ("plan-archive", printable(&archive)),
-        ("plan-host", plan.host.clone()),
+        ("plan-archive", one_line(&archive)),
+        ("plan-host", one_line(&plan.host)),
         ("plan-destination", destination),
         ("plan-writes", human_bytes(plan.bytes())),
-        ("plan-stops", if stops.is_empty() { ui.word("word-none") } else { stops }),
+        ("plan-stops", if stops.is_empty() { ui.word("word-none") } else { one_line(&stops) }),
         ("plan-duration", human_seconds((plan.duration().as_secs_f64().ceil() as u64).max(1))),
         ("plan-downtime", if downtime == 0 { ui.word("word-none") } else { human_seconds(downtime) }),
         ("plan-protection", ui.word(protection)),
@@ -57,12 +57,19 @@ pub fn show(plan: &Plan, previews: &[Preview], ui: &Ui) {
 
 fn items(plan: &Plan, ui: &Ui) {
     ui.heading("plan-items");
-    let headings =
-        ["word-kind", "word-name", "word-size", "word-entries", "word-path"].map(|key| ui.word(key));
+    let headings = ["word-kind", "word-name", "word-size", "word-entries", "word-path", "word-target"]
+        .map(|key| ui.word(key));
     let mut rows = table(&headings);
     for item in &plan.items {
-        let (entries, path) = (item.entries.to_string(), printable(&format!("/{}", item.path)));
-        rows.add_row([item.kind.as_str(), &item.name, &human_bytes(item.bytes), &entries, &path]);
+        let target = plan.target_of(item).map(|target| one_line(&target.display().to_string()));
+        rows.add_row([
+            item.kind.to_string(),
+            one_line(&item.name),
+            human_bytes(item.bytes),
+            item.entries.to_string(),
+            one_line(&format!("/{}", item.path)),
+            target.unwrap_or_default(),
+        ]);
     }
     align_right(&mut rows, &[2, 3]);
     ui.line(rows.to_string());

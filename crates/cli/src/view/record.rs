@@ -5,7 +5,7 @@ use owo_colors::OwoColorize;
 use reprise_engine::{Cause, Event, Goal, Plan, Record, Status, StepStatus, Verdict};
 use reprise_model::{Destination, Lang, Message, human_seconds};
 
-use crate::ui::{Ui, printable};
+use crate::ui::{self, Ui, one_line};
 use crate::view::table;
 
 /// A moment in the reader's time zone.
@@ -35,7 +35,7 @@ fn coloured_status(record: &Record, ui: &Ui) -> String {
 fn destination(record: &Record, ui: &Ui) -> String {
     match &record.choice.destination {
         Destination::InPlace => ui.word("plan-in-place"),
-        Destination::Directory(path) => printable(&path.display().to_string()),
+        Destination::Directory(path) => one_line(&path.display().to_string()),
     }
 }
 
@@ -61,7 +61,7 @@ pub fn list(records: &[Record], now: Timestamp, ui: &Ui) {
             record.id.to_string(),
             status(record, ui),
             moment(record.created_at),
-            printable(&record.source.archive),
+            one_line(&record.source.archive),
             destination(record, ui),
             reversible(record, now, ui),
         ]);
@@ -79,10 +79,10 @@ pub fn show(record: &Record, now: Timestamp, ui: &Ui) {
         ("word-status", coloured_status(record, ui)),
         ("word-created", moment(record.created_at)),
         ("word-finished", record.finished_at.map_or_else(|| ui.word("word-none"), moment)),
-        ("plan-archive", printable(&archive)),
+        ("plan-archive", one_line(&archive)),
         ("plan-destination", destination(record, ui)),
-        ("plan-items", printable(&items)),
-        ("plan-stops", if stopped.is_empty() { ui.word("word-none") } else { stopped }),
+        ("plan-items", one_line(&items)),
+        ("plan-stops", if stopped.is_empty() { ui.word("word-none") } else { one_line(&stopped) }),
         ("word-reversible", reversible(record, now, ui)),
     ];
     for (key, value) in rows {
@@ -92,13 +92,13 @@ pub fn show(record: &Record, now: Timestamp, ui: &Ui) {
         ui.line(format!("  {:<22} {downtime:.1} s", ui.word("plan-downtime")));
     }
     for path in &record.kept {
-        ui.line(format!("  {:<22} {}", ui.word("word-kept"), printable(path)));
+        ui.line(format!("  {:<22} {}", ui.word("word-kept"), one_line(path)));
     }
     if let Some(error) = &record.error {
-        ui.line(format!("  {:<22} {}", ui.word("word-error"), printable(error).red()));
+        ui.line(format!("  {:<22} {}", ui.word("word-error"), ui::within(error, 25).red()));
     }
     if let Some(hint) = &record.hint {
-        ui.line(format!("  {:<22} {}", "", printable(hint).dimmed()));
+        ui.line(format!("  {:<22} {}", "", ui::within(hint, 25).dimmed()));
     }
     for warning in &record.warnings {
         ui.line(format!("  {:<22} {}", ui.word("word-warning"), ui.text(warning).yellow()));

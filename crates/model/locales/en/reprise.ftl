@@ -236,3 +236,4 @@ ended-kept = What was there before is kept beside it and takes space until { $un
 ended-rolled-back-but = Operation { $id } is rolled back, but not everything is as it was: see the warnings above.
 ended-cancelled-but = Cancelled and rolled back, but not everything is as it was: see the warnings above. `reprise operations show { $id }` repeats them.
 ended-failed-but = The restore failed and was rolled back, but not everything is as it was: see the warnings above. `reprise operations log { $id }` tells what happened.
+word-target = target

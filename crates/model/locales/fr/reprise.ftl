@@ -236,3 +236,4 @@ ended-kept = Ce qui s’y trouvait est gardé à côté et occupe de la place ju
 ended-rolled-back-but = L’opération { $id } est annulée, mais tout n’est pas comme avant : voyez les avertissements ci-dessus.
 ended-cancelled-but = Interrompue et annulée, mais tout n’est pas comme avant : voyez les avertissements ci-dessus. `reprise operations show { $id }` les répète.
 ended-failed-but = La restauration a échoué et a été annulée, mais tout n’est pas comme avant : voyez les avertissements ci-dessus. `reprise operations log { $id }` dit ce qui s’est passé.
+word-target = cible
