@@ -4,12 +4,16 @@ use std::path::PathBuf;
 
 use inquire::{Confirm, MultiSelect, Select, Text};
 use jiff::Zoned;
-use reprise_model::{Adaptation, Choice, Contents, Destination, ItemKind, ItemRef, RestoreType, human_bytes};
+use reprise_model::{
+    Adaptation, Choice, Contents, Destination, ItemKind, ItemRef, RestoreType, Selection, human_bytes,
+};
 
 use crate::args::{AdaptArg, RestoreArgs};
+use crate::commands::archives;
 use crate::failure::Failure;
 use crate::ui::{Ui, one_line};
 use crate::view;
+use reprise_borg::Repository;
 
 /// An answer with the text that stands for it.
 struct Labelled<T>(T, String);
@@ -18,6 +22,20 @@ impl<T> std::fmt::Display for Labelled<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.1)
     }
+}
+
+/// Which archive, where none was named; the only one is not worth a question.
+pub fn archive(repository: &Repository, ui: &Ui) -> Result<String, Failure> {
+    let archives = archives::list(repository, false);
+    if archives.len() < 2 {
+        return Ok(archives.into_iter().next().map_or_else(|| "latest".to_owned(), |archive| archive.name));
+    }
+    let options = archives.into_iter().rev().map(|archive| {
+        let text = archives::in_one_line(&archive, ui);
+        Labelled(archive.name, text)
+    });
+    let question = ui.word("ask-archive");
+    Ok(Select::new(&question, options.collect()).with_help_message(&ui.word("ask-help")).prompt()?.0)
 }
 
 /// What `args` ask for, the rest asked of the person at the terminal; without one it is an error.
@@ -49,11 +67,18 @@ pub fn choice(args: &RestoreArgs, contents: &Contents, ui: &Ui) -> Result<Choice
         }
     };
     let asked_where = args.to.is_none() && !args.in_place && !args.express;
-    let adaptation = match (&destination, args.adapt) {
-        (Destination::Directory(_), AdaptArg::None) if asked_where => adaptation(ui)?,
-        (_, given) => given.into(),
-    };
-    Ok(Choice { restore_type, items, destination, adaptation, restart })
+    let mut choice = Choice { restore_type, items, destination, adaptation: args.adapt.into(), restart };
+    let elsewhere = choice.destination != Destination::InPlace;
+    if elsewhere && args.adapt == AdaptArg::None && asked_where && has_project(contents, &choice)? {
+        choice.adaptation = adaptation(ui)?;
+    }
+    Ok(choice)
+}
+
+/// Whether a Compose project is among what was chosen: nothing else has compose files.
+fn has_project(contents: &Contents, choice: &Choice) -> Result<bool, Failure> {
+    let selection = Selection::new(contents, choice)?;
+    Ok(selection.items.iter().chain(&selection.covered).any(|item| item.kind == ItemKind::Project))
 }
 
 fn select<T>(question: &'static str, options: Vec<(T, &'static str)>, ui: &Ui) -> Result<T, Failure> {

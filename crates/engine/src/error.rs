@@ -86,7 +86,7 @@ impl Error {
             Self::Unhealthy { .. } => Some("`docker logs` of that container tells why"),
             Self::Journal { .. } => Some("the state directory must be writable and have some free space"),
             Self::DamagedJournal { .. } => {
-                Some("keep the file; nothing is changed on its word. Compare with `operations log`")
+                Some("keep the file; nothing is changed on its word. `operations log` prints what can be read of it")
             }
             Self::Busy(_) => Some("wait until it ends; `operations list` shows it"),
             Self::NoSuchOperation(_) => Some("`operations list` shows the ones there are"),

@@ -1,7 +1,7 @@
 //! `reprise archives`.
 
 use reprise_borg::Repository;
-use reprise_model::{Unobserved, human_bytes};
+use reprise_model::{Message, Unobserved, human_bytes};
 use serde::Serialize;
 
 use crate::args::ArchivesArgs;
@@ -13,8 +13,9 @@ use crate::view::{align_right, table};
 
 /// An archive in the list. Documented in `docs/json.md`.
 #[derive(Debug, Serialize)]
-struct Listed {
-    name: String,
+pub struct Listed {
+    /// Unique in the repository.
+    pub name: String,
     id: String,
     /// When the backup began, in UTC.
     time: String,
@@ -44,7 +45,8 @@ pub fn run(args: &ArchivesArgs, env: &Env, ui: &Ui) -> Result<Exit, Failure> {
     Ok(if damaged { Exit::Warnings } else { Exit::Done })
 }
 
-fn list(repository: &Repository, deduplicated: bool) -> Vec<Listed> {
+/// The archives of `repository`, oldest first.
+pub fn list(repository: &Repository, deduplicated: bool) -> Vec<Listed> {
     let listed = repository.archives().iter().map(|entry| {
         let status = if entry.checkpoint { "checkpoint" } else { "ok" };
         let mut listed = Listed {
@@ -79,6 +81,19 @@ fn list(repository: &Repository, deduplicated: bool) -> Vec<Listed> {
         listed
     });
     listed.collect()
+}
+
+/// An archive as an option to choose.
+pub fn in_one_line(archive: &Listed, ui: &Ui) -> String {
+    let mut text = format!("{}  {}", archive.name, archive.time);
+    if let (Some(files), Some(bytes)) = (archive.files, archive.original_bytes) {
+        let size = Message::new("archive-size").count("files", files).bytes("size", bytes);
+        text = format!("{text}  {}", ui.text(&size));
+    }
+    if archive.status != "ok" {
+        text = format!("{text}  [{}]", archive.status);
+    }
+    one_line(&text)
 }
 
 /// Borg records UTC without saying so.

@@ -40,7 +40,12 @@ pub fn run(args: &RestoreArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Ex
     let host = LocalHost::new();
     let path = repository::path(args.location.repository.as_deref(), env)?;
     let opened = repository::open(&path, env)?;
-    let entry = repository::entry(&opened, args.location.archive.as_deref().unwrap_or("latest"))?;
+    let name = match &args.location.archive {
+        Some(name) => name.clone(),
+        None if !args.yes && !args.express && Ui::can_ask() => ask::archive(&opened, ui)?,
+        None => "latest".to_owned(),
+    };
+    let entry = repository::entry(&opened, &name)?;
     let source = SourceRef {
         kind: "borg".to_owned(),
         repository: path.display().to_string(),
@@ -118,7 +123,8 @@ pub fn run(args: &RestoreArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Ex
     if let Some(finding) =
         unfinished(&operations)?.first().filter(|_| choice.destination == Destination::InPlace)
     {
-        return Err(Failure::new(ui.text(&finding.message)).hint("finish that operation first"));
+        let hint = finding.advice.as_ref().map(|advice| ui.text(advice));
+        return Err(Failure { hint, ..Failure::new(ui.text(&finding.message)) });
     }
     cancel.host_changes();
     ui.line("");

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 use reprise_engine::{
-    Cause, Change, Clock, Cx, Event, Goal, Journal, Operations, Outcome, Plan, Record, Status, SystemClock,
-    Unwatched, Verdict, drive, expire,
+    Cause, Change, Clock, Cx, Event, Goal, Journal, Operations, Outcome, Plan, Record, Recorded, Status,
+    SystemClock, Unwatched, Verdict, drive, expire,
 };
 use reprise_host::LocalHost;
 use reprise_model::{Destination, Message, OperationId};
@@ -63,10 +63,22 @@ fn show(operations: &Operations, id: &OperationId, ui: &Ui) -> Result<Exit, Fail
 }
 
 fn log(operations: &Operations, id: &OperationId, ui: &Ui) -> Result<Exit, Failure> {
-    let events = operations.events(id)?;
+    let (events, damage) = match operations.events(id) {
+        Ok(events) => (events, None),
+        // What is left of it is all that tells what to set right by hand.
+        Err(error @ reprise_engine::Error::DamagedJournal { .. }) => (readable(&error)?, Some(error)),
+        Err(error) => return Err(error.into()),
+    };
+    let exit = if damage.is_some() { Exit::Warnings } else { Exit::Done };
+    if let Some(error) = damage {
+        Ui::warn(&error.to_string());
+        if !events.is_empty() {
+            Ui::warn(&ui.word("log-readable"));
+        }
+    }
     if ui.json {
         Ui::print_json(&events);
-        return Ok(Exit::Done);
+        return Ok(exit);
     }
     let plan = events.iter().find_map(|recorded| match &recorded.event {
         Event::Planned { plan } => Some(plan.as_ref()),
@@ -76,7 +88,14 @@ fn log(operations: &Operations, id: &OperationId, ui: &Ui) -> Result<Exit, Failu
         let text = ui.text(&view::record::event(&recorded.event, plan, ui.lang));
         ui.line(format!("{}  {text}", moment(recorded.at)));
     }
-    Ok(Exit::Done)
+    Ok(exit)
+}
+
+/// The lines of a damaged journal that still say something.
+fn readable(damage: &reprise_engine::Error) -> Result<Vec<Recorded>, Failure> {
+    let reprise_engine::Error::DamagedJournal { path, .. } = damage else { return Ok(Vec::new()) };
+    let content = std::fs::read(path)?;
+    Ok(content.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect())
 }
 
 /// What the actions that change something work with.

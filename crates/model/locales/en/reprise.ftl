@@ -237,3 +237,9 @@ ended-rolled-back-but = Operation { $id } is rolled back, but not everything is 
 ended-cancelled-but = Cancelled and rolled back, but not everything is as it was: see the warnings above. `reprise operations show { $id }` repeats them.
 ended-failed-but = The restore failed and was rolled back, but not everything is as it was: see the warnings above. `reprise operations log { $id }` tells what happened.
 word-target = target
+log-readable = These are the lines of it that can still be read; what is missing between them is unknown.
+ask-archive = Which archive?
+archive-size = { $files ->
+    [one] 1 file
+   *[other] { $files } files
+}, { $size }

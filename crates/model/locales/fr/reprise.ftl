@@ -237,3 +237,9 @@ ended-rolled-back-but = L’opération { $id } est annulée, mais tout n’est p
 ended-cancelled-but = Interrompue et annulée, mais tout n’est pas comme avant : voyez les avertissements ci-dessus. `reprise operations show { $id }` les répète.
 ended-failed-but = La restauration a échoué et a été annulée, mais tout n’est pas comme avant : voyez les avertissements ci-dessus. `reprise operations log { $id }` dit ce qui s’est passé.
 word-target = cible
+log-readable = Voici les lignes encore lisibles ; ce qui manque entre elles est inconnu.
+ask-archive = Quelle archive ?
+archive-size = { $files ->
+    [one] 1 fichier
+   *[other] { $files } fichiers
+}, { $size }
