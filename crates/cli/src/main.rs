@@ -22,7 +22,7 @@ use clap::Parser;
 
 use crate::args::{Cli, Command};
 use crate::env::Env;
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::ui::Ui;
 
 fn main() -> ExitCode {
@@ -48,6 +48,10 @@ fn main() -> ExitCode {
         },
     );
     match done {
+        Ok(Exit::Done) if ui::is_output_lost() => {
+            Ui::warn(&ui.word("output-lost"));
+            Exit::Warnings.into()
+        }
         Ok(code) => code.into(),
         Err(failure) => {
             ui.failure(&failure);

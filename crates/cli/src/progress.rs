@@ -32,6 +32,7 @@ impl<'a> Progress<'a> {
         };
         let millis = plan.steps.iter().map(|step| step.estimate.millis.max(1)).collect();
         let bar = ProgressBar::with_draw_target(None, target);
+        cancel.bar_moves(bar.clone());
         Self { ui, cancel, bar, millis, began: Mutex::new(Instant::now()) }
     }
 

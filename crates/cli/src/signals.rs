@@ -1,9 +1,10 @@
 //! Ctrl+C and its kin ask to stop; what runs sees that and ends in good order.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use indicatif::ProgressBar;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -12,6 +13,7 @@ use signal_hook::iterator::Signals;
 pub struct Cancel {
     asked: Arc<AtomicBool>,
     changing: Arc<AtomicBool>,
+    bar: Arc<Mutex<Option<ProgressBar>>>,
 }
 
 impl Cancel {
@@ -23,6 +25,19 @@ impl Cancel {
     /// From here on the host is being changed, and only an orderly end will do.
     pub fn host_changes(&self) {
         self.changing.store(true, Ordering::Relaxed);
+    }
+
+    /// From here on `bar` draws on the terminal, and would wipe out what is said while it does.
+    pub fn bar_moves(&self, bar: ProgressBar) {
+        *self.bar.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar);
+    }
+
+    fn say(&self, text: &str) {
+        let bar = self.bar.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match bar {
+            Some(bar) => bar.suspend(|| crate::ui::err(format_args!("\n{text}"))),
+            None => crate::ui::err(format_args!("\n{text}")),
+        }
     }
 }
 
@@ -37,7 +52,7 @@ impl reprise_model::Observer for Cancel {
 /// Waits for signals from now on, and says that they were heard: `stopping` while nothing is being changed yet,
 /// when a second one ends the program at once, `cancelling` after that.
 pub fn watch(stopping: String, cancelling: String) -> io::Result<Cancel> {
-    let cancel = Cancel { asked: Arc::default(), changing: Arc::default() };
+    let cancel = Cancel { asked: Arc::default(), changing: Arc::default(), bar: Arc::default() };
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     let shared = cancel.clone();
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
@@ -47,8 +62,7 @@ pub fn watch(stopping: String, cancelling: String) -> io::Result<Cancel> {
             if again && !changing {
                 std::process::exit(130);
             }
-            let heard = if changing { &cancelling } else { &stopping };
-            crate::ui::err(format_args!("\n{heard}"));
+            shared.say(if changing { &cancelling } else { &stopping });
         }
     })?;
     Ok(cancel)

@@ -1,7 +1,8 @@
 //! What people and programs see: data on standard output, everything else on standard error.
 
 use std::fmt;
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use owo_colors::OwoColorize;
 use reprise_model::{Lang, Message, Severity};
@@ -13,7 +14,17 @@ use crate::failure::Failure;
 /// A line on standard output. Whether anyone still reads it does not matter: a closed terminal or a full disk
 /// must never stop an operation half-way, as the macros of the standard library would by panicking.
 pub fn out(line: fmt::Arguments<'_>) {
-    let _ = writeln!(anstream::stdout(), "{line}");
+    match writeln!(anstream::stdout(), "{line}") {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => LOST.store(true, Ordering::Relaxed),
+        _ => {}
+    }
+}
+
+static LOST: AtomicBool = AtomicBool::new(false);
+
+/// Whether something for standard output came to nothing, other than because its reader had enough.
+pub fn is_output_lost() -> bool {
+    LOST.load(Ordering::Relaxed)
 }
 
 /// A line on standard error, likewise.

@@ -243,3 +243,4 @@ archive-size = { $files ->
     [one] 1 file
    *[other] { $files } files
 }, { $size }
+output-lost = Not everything could be written to standard output.

@@ -243,3 +243,4 @@ archive-size = { $files ->
     [one] 1 fichier
    *[other] { $files } fichiers
 }, { $size }
+output-lost = Tout n’a pas pu être écrit sur la sortie standard.
