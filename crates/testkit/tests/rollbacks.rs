@@ -240,6 +240,20 @@ fn an_unknown_user_of_the_target_makes_the_plan_undo_itself() {
 }
 
 #[test]
+fn a_user_that_calls_the_target_by_another_name_is_found() {
+    let scene = Scene::in_place();
+    let link = scene.bench.path("link");
+    std::os::unix::fs::symlink(scene.bench.docker.mountpoint("app_data"), &link).unwrap();
+    scene.bench.docker.add(SimContainer::new("stranger").mounting(&link.join("sub")));
+    let before = scene.world();
+    scene.bench.begin(&scene.plan);
+    let outcome = scene.bench.drive(Goal::Applied, &Faults::none()).outcome("a stranger behind a link");
+    let reprise_engine::Cause::Failed { error, .. } = outcome.cause else { panic!("{:?}", outcome.cause) };
+    assert!(error.contains("container stranger uses it"), "{error}");
+    scene.world().assert_is(&before, "a stranger behind a link");
+}
+
+#[test]
 fn an_unknown_user_of_the_target_makes_the_rollback_refuse() {
     let scene = Scene::in_place();
     completed(&scene);
