@@ -85,9 +85,9 @@ impl Error {
             Self::Refused { hint, .. } => Some(hint),
             Self::Unhealthy { .. } => Some("`docker logs` of that container tells why"),
             Self::Journal { .. } => Some("the state directory must be writable and have some free space"),
-            Self::DamagedJournal { .. } => {
-                Some("keep the file; nothing is changed on its word. `operations log` prints what can be read of it")
-            }
+            Self::DamagedJournal { .. } => Some(
+                "keep the file; nothing is changed on its word. `operations log` prints what can be read of it",
+            ),
             Self::Busy(_) => Some("wait until it ends; `operations list` shows it"),
             Self::NoSuchOperation(_) => Some("`operations list` shows the ones there are"),
             Self::WindowClosed { .. } => Some("restore again from an archive of the time you want back"),

@@ -126,8 +126,11 @@ impl Operations {
         };
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
         let begun = |id: &OperationId| {
-            let content = fs::read(self.journal(id)).unwrap_or_default();
-            content.contains(&b'\n')
+            match fs::read(self.journal(id)) {
+                Ok(content) => content.contains(&b'\n'),
+                // What cannot be read is there all the same, and may have changed much.
+                Err(error) => error.kind() != ErrorKind::NotFound,
+            }
         };
         let mut ids: Vec<OperationId> = names.filter_map(|name| name.parse().ok()).filter(begun).collect();
         ids.sort_unstable_by(|a, b| b.cmp(a));
