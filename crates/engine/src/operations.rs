@@ -129,7 +129,7 @@ impl Operations {
             match fs::read(self.journal(id)) {
                 Ok(content) => content.contains(&b'\n'),
                 // What cannot be read is there all the same, and may have changed much.
-                Err(error) => error.kind() != ErrorKind::NotFound,
+                Err(error) => !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
             }
         };
         let mut ids: Vec<OperationId> = names.filter_map(|name| name.parse().ok()).filter(begun).collect();
@@ -161,5 +161,31 @@ fn take(file: &mut File, path: &Path) -> Result<()> {
             Err(Error::Busy(holder.trim().to_owned()))
         }
         Err(error) => Err(Error::journal("lock", path, error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lock_is_no_operation() {
+        let state = tempfile::tempdir().unwrap();
+        let operations = Operations::new(state.path());
+        let id = OperationId::new(jiff::Timestamp::UNIX_EPOCH, 0);
+        let lock = operations.lock(&id).unwrap();
+        assert!(operations.ids().unwrap().is_empty());
+        let busy = operations.expect_idle().unwrap_err();
+        assert!(busy.to_string().contains(id.as_str()), "{busy}");
+        drop(lock);
+        operations.expect_idle().unwrap();
+    }
+
+    #[test]
+    fn a_journal_that_cannot_be_read_is_still_an_operation() {
+        let state = tempfile::tempdir().unwrap();
+        let operations = Operations::new(state.path());
+        fs::create_dir_all(state.path().join("operations/20261121-030000-k7p2/journal.jsonl")).unwrap();
+        assert_eq!(operations.ids().unwrap().len(), 1);
     }
 }
