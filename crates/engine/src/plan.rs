@@ -132,11 +132,4 @@ impl Plan {
             _ => None,
         })
     }
-
-    /// The same plan under another id and time: what is shown by a dry run, and what a run then follows,
-    /// differ in nothing else.
-    pub fn same_work(&self, other: &Self) -> bool {
-        let strip = |plan: &Self| serde_json::to_string(&plan.steps).map(|s| s.replace(plan.id.as_str(), ""));
-        strip(self).ok() == strip(other).ok()
-    }
 }

@@ -180,16 +180,16 @@ fn foreign_link(host: &dyn Host, path: &Path) -> Result<Option<PathBuf>, SurveyE
 /// they mount elsewhere: what is not in the archive will be missing, what is no item stays as it is.
 fn bind_sources(containers: &[Container], sites: &[Site], backup: &dyn Backup) -> Result<Binds, SourceError> {
     let mut wanted: BTreeMap<Vec<u8>, (String, PathBuf, bool)> = BTreeMap::new();
-    for container in containers.iter().filter(|container| container.running) {
+    let uses_a_site = |container: &&Container| sites.iter().any(|site| container.mounts_within(&site.target));
+    for container in containers.iter().filter(|container| container.running).filter(uses_a_site) {
         for mount in container.mounts.iter().filter(|mount| mount.volume.is_none()) {
             let below = sites.iter().find_map(|site| {
                 let rest = mount.source.strip_prefix(&site.target).ok()?;
                 (!rest.as_os_str().is_empty()).then(|| Path::new(&site.item.path).join(rest))
             });
-            let uses_a_site = sites.iter().any(|site| container.mounts_within(&site.target));
             let at_site = sites.iter().any(|site| mount.source == site.target);
             let inside = below.is_some();
-            if at_site || !uses_a_site {
+            if at_site {
                 continue;
             }
             let path =
