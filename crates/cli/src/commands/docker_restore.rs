@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 use reprise_engine::{
-    Change, Clock, Cx, Detail, Goal, Journal, Operations, Plan, SourceRef, Status, SystemClock, Unwatched,
-    drive, rehearse, script,
+    Clock, Cx, Detail, Goal, Journal, Operations, Plan, SourceRef, Status, SystemClock, Unwatched, drive,
+    rehearse, script,
 };
 use reprise_host::{Host, LocalHost};
 use reprise_model::{Destination, Finding, Message, OperationId, Selection, Severity};
@@ -89,12 +89,10 @@ pub fn run(args: &RestoreArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Ex
         selection: &selection,
         age_seconds,
         reserved: &reserved,
+        health_limit_seconds: args.health_timeout,
         remarks: &remarks,
     };
-    let mut plan = plan(&request, &facts);
-    if let Some(seconds) = args.health_timeout {
-        allow(&mut plan, seconds);
-    }
+    let plan = plan(&request, &facts);
     let previews = preview(&facts, choice.adaptation);
     let cx = Cx { host: &host, source: &archive, clock: &SystemClock, watch: &Unwatched };
 
@@ -133,15 +131,6 @@ pub fn run(args: &RestoreArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Ex
     let outcome = drive(&mut journal, Goal::Applied, &Cx { watch: &progress, ..cx })?;
     progress.end();
     conclude(&journal, &outcome, ui)
-}
-
-/// Gives every container of `plan` that many `seconds` to become healthy: a database may have much to repair.
-fn allow(plan: &mut Plan, seconds: u64) {
-    for step in &mut plan.steps {
-        if let Change::AwaitHealthy(wait) = &mut step.change {
-            wait.limit_seconds = seconds;
-        }
-    }
 }
 
 /// An operation that was cut off may have left containers stopped: what the host looks like now is not

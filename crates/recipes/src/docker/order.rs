@@ -6,9 +6,7 @@ use std::path::Path;
 use indexmap::IndexMap;
 use reprise_host::{Container, Host};
 
-use super::compose::{
-    ComposeFile, Condition, Dependency, Variables, parse_depends_on_label, read_with, start_order,
-};
+use super::compose::{Condition, Dependency, Variables, parse_depends_on_label, read_with, start_order};
 
 /// Compose files larger than this are not read.
 const TEXT_LIMIT: u64 = 1 << 20;
@@ -65,25 +63,10 @@ fn from_files(host: &dyn Host, dir: &str, names: &str) -> BTreeMap<String, Vec<D
             continue;
         };
         for service in compose.services.keys() {
-            services.entry(service.clone()).or_default().extend(waits_for(&compose, service));
+            services.entry(service.clone()).or_default().extend(compose.waits_for(service));
         }
     }
     services
-}
-
-/// What `service` waits for: what it depends on, and what it cannot run without.
-fn waits_for(compose: &ComposeFile, service: &str) -> Vec<Dependency> {
-    let started = |service: &String| Dependency {
-        service: service.clone(),
-        condition: Condition::ServiceStarted,
-        required: true,
-    };
-    let lineage = compose.lineage(service);
-    let explicit = lineage.iter().flat_map(|service| service.depends_on.iter().cloned());
-    let implied = lineage.iter().flat_map(|service| {
-        service.links.iter().chain(&service.volumes_from).chain(&service.joins).map(started)
-    });
-    explicit.chain(implied).collect()
 }
 
 /// The running containers that must stop when the `users` do: themselves and, over and over, those that

@@ -21,7 +21,7 @@ use super::{adapt, order, space};
 /// How long a finished Docker restore can be rolled back: 8 hours.
 const WINDOW_SECONDS: u64 = 8 * 3600;
 
-/// How long a started container may take to become healthy, and how long it must stay up without a check.
+/// How long a started container may take to become healthy unless asked otherwise, and how long it must stay up without a check.
 const HEALTH_LIMIT_SECONDS: u64 = 120;
 const STABLE_SECONDS: u64 = 3;
 
@@ -51,7 +51,8 @@ pub fn plan(request: &Request<'_>, facts: &Facts) -> Plan {
     );
     changes.extend(facts.sites.iter().map(|site| put(request, site, &start)));
     if request.choice.restart {
-        changes.extend(starts(&start, &facts.dependencies));
+        let limit_seconds = request.health_limit_seconds.unwrap_or(HEALTH_LIMIT_SECONDS);
+        changes.extend(starts(&start, &facts.dependencies, limit_seconds));
     }
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     let steps = changes.into_iter().map(|change| Step { estimate: estimate(&change), change }).collect();
@@ -155,11 +156,11 @@ fn put(request: &Request<'_>, site: &Site, stopped: &[String]) -> Change {
 
 /// Starts in order. Who is waited for until healthy is awaited at once, the others when all are started:
 /// downtime is no longer than it must be.
-fn starts(names: &[String], dependencies: &order::Dependencies) -> Vec<Change> {
+fn starts(names: &[String], dependencies: &order::Dependencies, limit_seconds: u64) -> Vec<Change> {
     let health = |name: &String| {
         Change::AwaitHealthy(AwaitHealthy {
             container: name.clone(),
-            limit_seconds: HEALTH_LIMIT_SECONDS,
+            limit_seconds,
             stable_seconds: STABLE_SECONDS,
         })
     };

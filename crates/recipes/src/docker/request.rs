@@ -25,6 +25,9 @@ pub struct Request<'a> {
     pub age_seconds: Option<u64>,
     /// Paths that no target may touch, each with what it is: the state directory, the repository.
     pub reserved: &'a [(PathBuf, Message)],
+    /// Seconds a started container may take to become healthy, if not as long as usual: a database may have much to
+    /// repair.
+    pub health_limit_seconds: Option<u64>,
     /// What is known about the backup or the state of things that the recipe cannot see.
     pub remarks: &'a [Finding],
 }

@@ -61,13 +61,6 @@ pub enum ComposeError {
         /// Line of the value.
         line: usize,
     },
-    /// Services depend on each other in a circle. The order at hand is still usable; this is for those who
-    /// want to stop here.
-    #[error("services depend on each other in a circle: {}", services.join(" -> "))]
-    DependencyCycle {
-        /// The services of one circle, in order of dependency.
-        services: Vec<String>,
-    },
     /// A path of the relocation is not absolute.
     #[error("`{path}` is not an absolute path")]
     RelativeLocation {
@@ -105,9 +98,6 @@ impl ComposeError {
                 "Merge the documents into one, or restore the file without adapting it."
             }
             Self::NotAMapping { .. } => "Correct the section; Compose would refuse this file too.",
-            Self::DependencyCycle { .. } => {
-                "Compose refuses to start this project: remove one `depends_on` of the circle."
-            }
             Self::RelativeLocation { .. } => "Give the full path, beginning with `/`.",
             Self::SharedValue { .. } => {
                 "Write the value out at both places instead of using the alias, or restore the file without adapting it and edit it by hand."

@@ -35,7 +35,7 @@ pub use dotenv::Variables;
 pub use error::ComposeError;
 pub use interpolate::{Interpolated, interpolate};
 pub use name::{NameOrigin, ProjectName, normalise, normalise_v1, project_name, project_name_origin};
-pub use order::{Order, graph, parse_depends_on_label, start_order};
+pub use order::{Order, parse_depends_on_label, start_order};
 pub use read::{read, read_with};
 pub use types::{
     ComposeFile, Condition, Dependency, EnvFile, Extends, FileFormat, FileResource, Mount, MountKind,

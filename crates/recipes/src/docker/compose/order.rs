@@ -1,7 +1,7 @@
-//! In which order services start, and stop.
+//! What services wait for, and in which order they start.
 //!
-//! Works on a plain graph (service -> what it depends on), which [`graph`] makes from a compose file and
-//! [`parse_depends_on_label`] helps to make from the labels of containers.
+//! The order is that of a plain graph (name -> what it waits for), made from compose files
+//! ([`ComposeFile::waits_for`]) or from the labels of containers ([`parse_depends_on_label`]).
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -9,7 +9,6 @@ use std::collections::{BinaryHeap, HashMap};
 use indexmap::{IndexMap, IndexSet};
 use serde::{Deserialize, Serialize};
 
-use super::error::ComposeError;
 use super::types::{ComposeFile, Condition, Dependency};
 
 /// The order of services.
@@ -23,34 +22,22 @@ pub struct Order {
     pub missing: Vec<(String, String)>,
 }
 
-impl Order {
-    /// The order of stopping: the reverse of starting.
-    pub fn stop(&self) -> Vec<String> {
-        self.start.iter().rev().cloned().collect()
+impl ComposeFile {
+    /// What a service waits for: `depends_on`, and what it cannot run without (links, `volumes_from`, joined
+    /// namespaces), also what it takes over with `extends` from this file.
+    pub fn waits_for(&self, service: &str) -> Vec<Dependency> {
+        let started = |service: &String| Dependency {
+            service: service.clone(),
+            condition: Condition::ServiceStarted,
+            required: true,
+        };
+        let lineage = self.lineage(service);
+        let explicit = lineage.iter().flat_map(|service| service.depends_on.iter().cloned());
+        let implied = lineage.iter().flat_map(|service| {
+            service.links.iter().chain(&service.volumes_from).chain(&service.joins).map(started)
+        });
+        explicit.chain(implied).collect()
     }
-
-    /// The order of starting, unless services depend on each other in a circle.
-    pub fn acyclic(self) -> Result<Vec<String>, ComposeError> {
-        match self.cycles.into_iter().next() {
-            Some(services) => Err(ComposeError::DependencyCycle { services }),
-            None => Ok(self.start),
-        }
-    }
-}
-
-/// What each service of a file depends on: `depends_on`, links, `volumes_from` and joined namespaces, also those
-/// it takes over with `extends` from this file.
-pub fn graph(compose: &ComposeFile) -> IndexMap<String, Vec<String>> {
-    let dependencies = |name: &String| {
-        let mut all = IndexSet::new();
-        for service in compose.lineage(name) {
-            let explicit = service.depends_on.iter().map(|dependency| &dependency.service);
-            let implied = service.links.iter().chain(&service.volumes_from).chain(&service.joins);
-            all.extend(explicit.chain(implied).cloned());
-        }
-        all.into_iter().collect()
-    };
-    compose.services.keys().map(|name| (name.clone(), dependencies(name))).collect()
 }
 
 /// Sorts a graph so that what others depend on comes first; services that are free to go come in the order
@@ -161,8 +148,7 @@ mod tests {
             ("db", &[]),
         ]);
         assert_eq!(order.start, ["metrics", "cache", "db", "api", "web"]);
-        assert_eq!(order.stop(), ["web", "api", "db", "cache", "metrics"]);
-        assert!(order.acyclic().is_ok());
+        assert_eq!(order.cycles, Vec::<Vec<String>>::new());
     }
 
     #[test]
@@ -171,8 +157,6 @@ mod tests {
             order(&[("late", &["a"]), ("b", &["a"]), ("a", &["b"]), ("free", &[]), ("own", &["own"])]);
         assert_eq!(order.start, ["free", "b", "a", "late", "own"]);
         assert_eq!(order.cycles, [vec!["a".to_owned(), "b".into()], vec!["own".into()]]);
-        let error = order.acyclic().unwrap_err();
-        assert_eq!(error.to_string(), "services depend on each other in a circle: a -> b");
     }
 
     #[test]

@@ -177,6 +177,7 @@ impl Shop {
             selection: &selection,
             age_seconds: Some(7200),
             reserved: &self.reserved,
+            health_limit_seconds: None,
             remarks: &[],
         };
         plan(&request, &self.facts)

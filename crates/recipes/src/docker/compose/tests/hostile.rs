@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use super::super::{ComposeError, limits, read};
-use super::{auto, relocation};
+use super::{auto, order_of, relocation};
 
 #[test]
 fn sizes_are_limited() {
@@ -86,7 +86,7 @@ fn large_files_do_not_take_long() {
     assert_eq!(adapted.changes.len(), 80);
     let many: String = (0..20_000)
         .fold("services:\n".into(), |text, n| text + &format!("  s{n}: {{depends_on: [s{}]}}\n", n + 1));
-    let order = super::super::start_order(&super::super::graph(&read(&many).unwrap()));
+    let order = order_of(&read(&many).unwrap());
     assert_eq!(order.start[0], "s19999");
     assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
 }
@@ -146,7 +146,7 @@ fn tangled_services_do_not_take_long() {
         let _ = writeln!(text, "  t{n}: {{depends_on: [s{n}]}}");
     }
     let file = read(&text).unwrap();
-    let order = super::super::start_order(&super::super::graph(&file));
+    let order = order_of(&file);
     assert_eq!(order.start.len(), 24_000);
     assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
 }

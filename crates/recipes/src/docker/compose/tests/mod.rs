@@ -6,7 +6,15 @@ mod property;
 mod reading;
 mod sharing;
 
-use super::{Adaptation, Adapted, ComposeError, Relocation, adapt, unified_diff};
+use super::{
+    Adaptation, Adapted, ComposeError, ComposeFile, Order, Relocation, adapt, start_order, unified_diff,
+};
+
+/// The order in which the services of a file start.
+fn order_of(file: &ComposeFile) -> Order {
+    let waits = |name: &String| file.waits_for(name).into_iter().map(|wait| wait.service).collect();
+    start_order(&file.services.keys().map(|name| (name.clone(), waits(name))).collect())
+}
 
 /// A relocation of `/opt/shop` to `/opt/restore/compose/shop`, with two volumes and a path restored.
 fn relocation() -> Relocation {

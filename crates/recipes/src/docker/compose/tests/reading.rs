@@ -1,9 +1,9 @@
 //! Reading whole files.
 
 use super::super::{
-    ComposeError, Condition, FileFormat, Interpolated, MountKind, Variables, graph, project_volumes, read,
-    read_with, start_order,
+    ComposeError, Condition, FileFormat, Interpolated, MountKind, Variables, project_volumes, read, read_with,
 };
+use super::order_of;
 
 const SHOP: &str = r#"# Online shop; do not edit on the server!
 version: "3.8"
@@ -158,11 +158,11 @@ fn variables_come_from_the_env_file() {
 
 #[test]
 fn services_start_after_what_they_need() {
-    let order = start_order(&graph(&read(SHOP).unwrap()));
+    let order = order_of(&read(SHOP).unwrap());
     // web needs api, that needs db, that takes volumes from cache, and that joins web's network.
     assert_eq!(order.cycles, [["web", "api", "db", "cache"].map(str::to_owned).to_vec()]);
     let text = SHOP.replace("network_mode: \"service:web\", ", "");
-    let order = start_order(&graph(&read(&text).unwrap()));
+    let order = order_of(&read(&text).unwrap());
     assert_eq!(order.start, ["cache", "db", "api", "web", "worker"]);
     assert_eq!(order.cycles, Vec::<Vec<String>>::new());
 }
@@ -191,7 +191,7 @@ fn the_legacy_format_is_read() {
     let file =
         read("web:\n  image: nginx\n  links: [db]\n  volumes: ['data:/x']\ndb:\n  build: .\n").unwrap();
     assert_eq!(file.format, FileFormat::Legacy);
-    assert_eq!(start_order(&graph(&file)).start, ["db", "web"]);
+    assert_eq!(order_of(&file).start, ["db", "web"]);
     assert_eq!(project_volumes(&file, "p")[0].real_name.known(), Some("data"));
 }
 
