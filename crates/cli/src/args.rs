@@ -121,6 +121,28 @@ pub enum DockerCommand {
     /// Restore volumes, Compose projects and configs from an archive
     #[command(after_help = RESTORE_HELP)]
     Restore(RestoreArgs),
+    /// Write down what this host has of Docker, for a backup to take along
+    #[command(after_help = INVENTORY_HELP)]
+    Inventory(InventoryArgs),
+}
+
+const INVENTORY_HELP: &str = "\
+Run it before each backup, and back the file up with the rest: a restore then
+knows what was meant to be in the archive, and how containers, volumes and
+networks were made. It holds the environment of containers, so keep it private.
+
+Example:
+  reprise docker inventory --output /var/backups/reprise-backup.json
+  borg create ::{hostname}-{now} /var/backups/reprise-backup.json \\
+      /var/lib/docker/volumes /srv";
+
+/// Arguments of `reprise docker inventory`.
+#[derive(Debug, Args)]
+pub struct InventoryArgs {
+    /// Write it to this file, which is replaced [default: standard output]; restores look for the name
+    /// reprise-backup.json
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 const RESTORE_HELP: &str = "\
@@ -304,7 +326,7 @@ impl Cli {
             Command::Info(args) => args.json,
             Command::Docker(DockerCommand::Restore(args)) => args.json,
             Command::Operations(args) => args.json,
-            Command::Completions { .. } => false,
+            Command::Docker(DockerCommand::Inventory(_)) | Command::Completions { .. } => false,
         }
     }
 }

@@ -40,6 +40,9 @@ fn main() -> ExitCode {
             Command::ExportTar(args) => commands::export_tar::run(&args, &env, &ui, &cancel),
             Command::Verify(args) => commands::verify::run(&args, &env, &ui, &cancel),
             Command::Info(args) => commands::info::run(&args, &env, &ui, &cancel),
+            Command::Docker(args::DockerCommand::Inventory(args)) => {
+                commands::docker_inventory::run(&args, &ui)
+            }
             Command::Docker(args::DockerCommand::Restore(args)) => {
                 commands::docker_restore::run(&args, &env, &ui, &cancel)
             }

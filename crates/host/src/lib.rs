@@ -14,7 +14,9 @@ mod overlay;
 
 pub use command::{Command, Output, quote, run_local};
 pub use docker::commands as docker_commands;
-pub use docker::{Container, Docker, DockerCli, Engine, Health, Mount, PortBinding, Run, Volume, VolumeSpec};
+pub use docker::{
+    Container, Docker, DockerCli, Engine, Health, Mount, ObjectKind, PortBinding, Run, Volume, VolumeSpec,
+};
 pub use error::{Error, Result};
 pub use host::{FileKind, Host, Inode, Space, Stat, Tree};
 pub use local::LocalHost;

@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::docker::{Container, Docker, Engine, Health, Volume, VolumeSpec};
+use serde_json::Value;
+
+use crate::docker::{Container, Docker, Engine, Health, ObjectKind, Volume, VolumeSpec};
 use crate::{Error, FileKind, Host, Inode, Result, Space, Stat, Tree};
 
 /// A host with pretended changes on top of `base`.
@@ -225,6 +227,10 @@ impl OverlayHost<'_> {
 impl Docker for OverlayHost<'_> {
     fn engine(&self) -> Result<Engine> {
         self.base.docker().engine()
+    }
+
+    fn inspected(&self, kind: ObjectKind) -> Result<Vec<Value>> {
+        self.base.docker().inspected(kind)
     }
 
     fn containers(&self) -> Result<Vec<Container>> {

@@ -10,7 +10,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use reprise_engine::Clock;
-use reprise_host::{Container, Docker, Engine, Error, Health, Mount, Result, Volume, VolumeSpec};
+use reprise_host::{Container, Docker, Engine, Error, Health, Mount, ObjectKind, Result, Volume, VolumeSpec};
+
+use serde_json::{Value, json};
 
 use crate::{FakeClock, settle};
 
@@ -224,6 +226,15 @@ impl SimDocker {
 impl Docker for SimDocker {
     fn engine(&self) -> Result<Engine> {
         Ok(Engine { version: "20.10.24".to_owned(), root: self.root.clone(), endpoint: String::new() })
+    }
+
+    fn inspected(&self, kind: ObjectKind) -> Result<Vec<Value>> {
+        let state = self.state();
+        Ok(match kind {
+            ObjectKind::Container => state.containers.keys().map(|name| json!({ "Name": name })).collect(),
+            ObjectKind::Volume => state.volumes.keys().map(|name| json!({ "Name": name })).collect(),
+            ObjectKind::Network | ObjectKind::Image => Vec::new(),
+        })
     }
 
     fn containers(&self) -> Result<Vec<Container>> {

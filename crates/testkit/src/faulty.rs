@@ -7,8 +7,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use reprise_engine::{Clock, Extracted, Source, SourceError};
-use reprise_host::{Container, Docker, Engine, Error, Host, Result, Space, Stat, Tree, Volume, VolumeSpec};
+use reprise_host::{
+    Container, Docker, Engine, Error, Host, ObjectKind, Result, Space, Stat, Tree, Volume, VolumeSpec,
+};
 use reprise_model::Observer;
+use serde_json::Value;
 
 use crate::{DirSource, Fault, Faults, Kind, PowerCut};
 
@@ -115,6 +118,9 @@ impl Host for FaultyHost<'_> {
 impl Docker for FaultyHost<'_> {
     fn engine(&self) -> Result<Engine> {
         self.ask("info", Kind::Look, || self.host.docker().engine())
+    }
+    fn inspected(&self, kind: ObjectKind) -> Result<Vec<Value>> {
+        self.ask(&format!("{} ls", kind.as_str()), Kind::Look, || self.host.docker().inspected(kind))
     }
     fn containers(&self) -> Result<Vec<Container>> {
         self.ask("ps", Kind::Look, || self.host.docker().containers())

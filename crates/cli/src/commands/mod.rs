@@ -4,6 +4,7 @@ pub mod archives;
 pub mod cat;
 pub mod completions;
 pub mod contents;
+pub mod docker_inventory;
 pub mod docker_restore;
 pub mod export_tar;
 pub mod extract;

@@ -1,5 +1,6 @@
 //! What programs read: JSON, and nothing else on standard output.
 
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use serde_json::Value;
@@ -107,6 +108,45 @@ fn what_the_backup_recorded_of_itself_is_believed() {
     );
     before.objects.expect_now(&shop.name);
     assert_eq!(shop.marked(), Vec::<String>::new());
+}
+
+#[test]
+fn an_inventory_taken_along_tells_what_was_meant() {
+    let shop = Shop::of_files_unsaved();
+    let file = shop.sandbox.dir.join("reprise-backup.json");
+    let ended = shop.reprise(&["docker", "inventory", "--output", file.to_str().unwrap()]);
+    // Other tests' volumes and projects come and go meanwhile, and may be left out with a warning.
+    assert!(matches!(ended.code, 0 | 1), "{ended:?}");
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let inventory: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let ours = |list: &str, pointer: &str| {
+        let all = inventory[list].as_array().unwrap().iter();
+        all.filter(|one| one.pointer(pointer).and_then(Value::as_str).is_some_and(|n| n.contains(&shop.name)))
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    let containers = ours("containers", "/Name");
+    assert_eq!(containers.len(), 2);
+    let image = containers[0]["Image"].as_str().unwrap();
+    assert!(inventory["images"].as_array().unwrap().iter().any(|known| known["id"] == image));
+    assert_eq!((ours("volumes", "/Name").len(), ours("networks", "/Name").len()), (1, 1));
+    let items = ours("actual_backed_up_items", "/name");
+    assert_eq!(items[0]["compose_file"], "docker-compose.yml");
+    assert_eq!(items[1]["volume_key"], "files");
+
+    let paths = ["reprise-backup.json", shop.data().to_str().unwrap(), shop.project.to_str().unwrap()]
+        .map(str::to_owned);
+    let paths = paths.each_ref().map(String::as_str);
+    shop.borg(&[&["create", "::nightly"], &paths[..]].concat());
+    let contents = shop.reprise(&["contents", &shop.archive("nightly"), "--json"]);
+    let contents: Value = serde_json::from_str(&contents.stdout).unwrap();
+    assert_eq!(contents["origin"], "recorded");
+    let found: Vec<&str> =
+        contents["items"].as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap()).collect();
+    assert_eq!(found, [shop.volume.as_str(), shop.name.as_str()]);
+
+    let nowhere = shop.sandbox.dir.join("none/reprise-backup.json");
+    shop.reprise(&["docker", "inventory", "-o", nowhere.to_str().unwrap()]).expect(2);
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! Docker driven by its own command line, so that the same commands run here, over SSH and in scripts.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
-use super::{Container, Docker, Engine, Volume, VolumeSpec, commands, inspect};
+use super::{Container, Docker, Engine, ObjectKind, Volume, VolumeSpec, commands, inspect};
 use crate::{Command, Error, Output, Result};
 
 /// Runs commands on the machine whose engine is meant.
@@ -38,9 +40,36 @@ impl<R: Run> DockerCli<R> {
             .map_err(|error| Error::Answer { command: command.to_string(), reason: error.to_string() })
     }
 
+    /// What `docker inspect` says of everything of that kind.
+    fn all<T: DeserializeOwned>(&self, kind: ObjectKind) -> Result<Vec<T>> {
+        let everything: &[&str] = match kind {
+            ObjectKind::Container => &["-aq", "--no-trunc"],
+            ObjectKind::Network | ObjectKind::Image => &["-q", "--no-trunc"],
+            ObjectKind::Volume => &["-q"],
+        };
+        let list = Command::new("docker").args([kind.as_str(), "ls"]).args(everything.iter().copied());
+        // One of them may go between the two questions: ask again.
+        for _ in 0..5 {
+            let listed = self.docker(&list)?;
+            // An image with several tags is listed with each.
+            let names: BTreeSet<String> =
+                String::from_utf8_lossy(&listed.stdout).lines().map(ToOwned::to_owned).collect();
+            if names.is_empty() {
+                return Ok(Vec::new());
+            }
+            if let Some(answers) = self.inspect(kind, &Vec::from_iter(names))? {
+                return Ok(answers);
+            }
+        }
+        Err(Error::Answer {
+            command: list.to_string(),
+            reason: "they come and go faster than they can be listed".to_owned(),
+        })
+    }
+
     /// What `docker inspect` says of `names`, or nothing where one of them does not exist.
-    fn inspect<T: DeserializeOwned>(&self, kind: &str, names: &[String]) -> Result<Option<Vec<T>>> {
-        let command = Command::new("docker").args([kind, "inspect", "--"]).args(names);
+    fn inspect<T: DeserializeOwned>(&self, kind: ObjectKind, names: &[String]) -> Result<Option<Vec<T>>> {
+        let command = Command::new("docker").args([kind.as_str(), "inspect", "--"]).args(names);
         match self.parsed(&command) {
             Ok(answers) => Ok(Some(answers)),
             Err(Error::Command { message, .. }) if absent(&message) => Ok(None),
@@ -84,27 +113,16 @@ impl<R: Run> Docker for DockerCli<R> {
         Ok(Engine { version: info.version, root: info.root, endpoint })
     }
 
+    fn inspected(&self, kind: ObjectKind) -> Result<Vec<Value>> {
+        self.all(kind)
+    }
+
     fn containers(&self) -> Result<Vec<Container>> {
-        // A container may go between the two questions: ask again.
-        for _ in 0..5 {
-            let listed = self.docker(&Command::new("docker").args(["ps", "-aq", "--no-trunc"]))?;
-            let ids: Vec<String> =
-                String::from_utf8_lossy(&listed.stdout).lines().map(ToOwned::to_owned).collect();
-            if ids.is_empty() {
-                return Ok(Vec::new());
-            }
-            if let Some(answers) = self.inspect::<inspect::Container>("container", &ids)? {
-                return Ok(answers.into_iter().map(Container::from).collect());
-            }
-        }
-        Err(Error::Answer {
-            command: "docker container inspect".to_owned(),
-            reason: "containers come and go faster than they can be listed".to_owned(),
-        })
+        Ok(self.all::<inspect::Container>(ObjectKind::Container)?.into_iter().map(Container::from).collect())
     }
 
     fn container(&self, name: &str) -> Result<Option<Container>> {
-        let answers = self.inspect::<inspect::Container>("container", &[name.to_owned()])?;
+        let answers = self.inspect::<inspect::Container>(ObjectKind::Container, &[name.to_owned()])?;
         Ok(answers.and_then(|all| all.into_iter().next()).map(Container::from))
     }
 
@@ -117,7 +135,7 @@ impl<R: Run> Docker for DockerCli<R> {
     }
 
     fn volume(&self, name: &str) -> Result<Option<Volume>> {
-        let answers = self.inspect::<inspect::Volume>("volume", &[name.to_owned()])?;
+        let answers = self.inspect::<inspect::Volume>(ObjectKind::Volume, &[name.to_owned()])?;
         Ok(answers.and_then(|all| all.into_iter().next()).map(Volume::from))
     }
 

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::Result;
 
@@ -129,10 +130,38 @@ pub struct VolumeSpec {
     pub labels: BTreeMap<String, String>,
 }
 
+/// A kind of thing an engine keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ObjectKind {
+    /// Containers, running or not.
+    Container,
+    /// Named volumes, also those that no container uses.
+    Volume,
+    /// Networks.
+    Network,
+    /// Images that a container could be made of.
+    Image,
+}
+
+impl ObjectKind {
+    /// What `docker` calls it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Container => "container",
+            Self::Volume => "volume",
+            Self::Network => "network",
+            Self::Image => "image",
+        }
+    }
+}
+
 /// A Docker engine. Changes can be repeated: stopping a stopped container is fine.
 pub trait Docker: Send + Sync {
     /// The engine's version and place.
     fn engine(&self) -> Result<Engine>;
+
+    /// Everything of that kind, each as `docker inspect` tells it.
+    fn inspected(&self, kind: ObjectKind) -> Result<Vec<Value>>;
 
     /// All containers, running or not.
     fn containers(&self) -> Result<Vec<Container>>;

@@ -244,3 +244,19 @@ archive-size = { $files ->
    *[other] { $files } files
 }, { $size }
 output-lost = Not everything could be written to standard output.
+inventory-summary = Found { $volumes ->
+    [one] 1 volume
+   *[other] { $volumes } volumes
+}, { $projects ->
+    [one] 1 Compose project
+   *[other] { $projects } Compose projects
+}, { $containers ->
+    [one] 1 container
+   *[other] { $containers } containers
+}, { $networks ->
+    [one] 1 network
+   *[other] { $networks } networks
+}.
+inventory-left-out-driver = { $item } is left out: its driver or options say where its data is, so back it up there
+inventory-left-out-missing = { $item } is left out: its directory is not there
+inventory-left-out-name = { $item } is left out: its name or path cannot be restored

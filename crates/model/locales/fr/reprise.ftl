@@ -244,3 +244,19 @@ archive-size = { $files ->
    *[other] { $files } fichiers
 }, { $size }
 output-lost = Tout n’a pas pu être écrit sur la sortie standard.
+inventory-summary = Trouvé : { $volumes ->
+    [one] 1 volume
+   *[other] { $volumes } volumes
+}, { $projects ->
+    [one] 1 projet Compose
+   *[other] { $projects } projets Compose
+}, { $containers ->
+    [one] 1 conteneur
+   *[other] { $containers } conteneurs
+}, { $networks ->
+    [one] 1 réseau
+   *[other] { $networks } réseaux
+}.
+inventory-left-out-driver = { $item } est laissé de côté : son pilote ou ses options disent où sont ses données ; sauvegardez-les là
+inventory-left-out-missing = { $item } est laissé de côté : son répertoire n’existe pas
+inventory-left-out-name = { $item } est laissé de côté : son nom ou son chemin ne peut pas être restauré

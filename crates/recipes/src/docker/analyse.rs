@@ -10,8 +10,10 @@ use super::layout::{ENGINE_CONFIG, RECORD_FILE, compose_rank, is_plain, volume_n
 use super::recorded::{self, RecordedItem};
 use crate::backup::{Backup, Entry, EntryKind};
 
-/// No compose file or record is larger; what is, is something else.
+/// No compose file is larger; what is, is something else.
 const TEXT_LIMIT: u64 = 1 << 20;
+/// Nor is a record, with the descriptions of hundreds of containers.
+const RECORD_LIMIT: u64 = 32 << 20;
 
 /// Looks through `backup`, the archive called `archive`, and tells what it holds: what the backup recorded
 /// of itself, else what its paths tell.
@@ -126,7 +128,7 @@ impl Census {
         else {
             return Ok(None);
         };
-        let content = backup.read(&BTreeSet::from([path.clone()]), TEXT_LIMIT)?;
+        let content = backup.read(&BTreeSet::from([path.clone()]), RECORD_LIMIT)?;
         let parsed =
             content.get(path).map_or(Err("it is too large".to_owned()), |text| recorded::parse(text));
         Ok(match parsed {
@@ -176,12 +178,8 @@ impl Census {
                 }
             }
             items.push(RecordedItem {
-                kind: ItemKind::Project,
-                name,
-                path: dir.clone(),
                 compose_file: Some(file.clone()),
-                project: None,
-                volume_key: None,
+                ..RecordedItem::new(ItemKind::Project, &name, dir)
             });
         }
         let mut seen = BTreeSet::new();
@@ -196,25 +194,14 @@ impl Census {
             let owner = owners.remove(&name);
             let (project, volume_key) =
                 owner.map_or((None, None), |(project, key)| (Some(project), Some(key)));
-            let kind = ItemKind::Volume;
             items.push(RecordedItem {
-                kind,
-                name,
-                path: path.clone(),
-                compose_file: None,
                 project,
                 volume_key,
+                ..RecordedItem::new(ItemKind::Volume, &name, path)
             });
         }
         if self.directories.contains_key(ENGINE_CONFIG.as_bytes()) {
-            items.push(RecordedItem {
-                kind: ItemKind::Config,
-                name: "docker".to_owned(),
-                path: ENGINE_CONFIG.to_owned(),
-                compose_file: None,
-                project: None,
-                volume_key: None,
-            });
+            items.push(RecordedItem::new(ItemKind::Config, "docker", ENGINE_CONFIG));
         }
         Ok(items)
     }

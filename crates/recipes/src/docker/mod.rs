@@ -1,13 +1,14 @@
 //! Restoring Docker environments: volumes, Compose projects, the engine's configuration (DR-1 to DR-25).
 //!
 //! [`analyse`] tells what an archive holds, [`survey`] looks at the host, [`plan`] puts the two and a
-//! person's choice together. Only the survey touches a host, and it only looks.
+//! person's choice together. Only the survey and the [`inventory`] touch a host, and they only look.
 
 mod adapt;
 mod analyse;
 mod checks;
 pub mod compose;
 mod estimate;
+mod inventory;
 mod layout;
 mod order;
 mod plan;
@@ -20,6 +21,8 @@ mod tests;
 
 pub use adapt::{Preview, preview};
 pub use analyse::analyse;
+pub use inventory::{Image, Inventory, LeftOut, Reason, inventory};
 pub use plan::plan;
+pub use recorded::RecordedItem;
 pub use request::Request;
 pub use survey::{Binds, Facts, Site, SurveyError, survey};

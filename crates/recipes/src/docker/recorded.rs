@@ -9,12 +9,12 @@
 //! ```
 
 use reprise_model::ItemKind;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::layout::{is_plain, is_volume_name, volume_name};
 
 /// The version that is understood here.
-const VERSION: u64 = 1;
+pub(super) const VERSION: u64 = 1;
 
 #[derive(Debug, Deserialize)]
 struct Document {
@@ -22,18 +22,32 @@ struct Document {
     actual_backed_up_items: Vec<RecordedItem>,
 }
 
-/// One item, as it was recorded.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(super) struct RecordedItem {
+/// One item, as it is recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordedItem {
+    /// Its kind.
     pub kind: ItemKind,
+    /// Its name, unique within its kind.
     pub name: String,
+    /// Where it lies.
     pub path: String,
-    #[serde(default)]
+    /// For a project: its compose file's name within `path`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compose_file: Option<String>,
-    #[serde(default)]
+    /// For a volume: the Compose project it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
-    #[serde(default)]
+    /// For a volume of a project: what the compose file calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub volume_key: Option<String>,
+}
+
+impl RecordedItem {
+    /// An item of which no more is known.
+    pub(super) fn new(kind: ItemKind, name: &str, path: &str) -> Self {
+        let (name, path) = (name.to_owned(), path.to_owned());
+        Self { kind, name, path, compose_file: None, project: None, volume_key: None }
+    }
 }
 
 /// The items that `content` records, their paths as in the archive; or why it cannot be used.
@@ -44,25 +58,31 @@ pub(super) fn parse(content: &[u8]) -> Result<Vec<RecordedItem>, String> {
     }
     let mut items = document.actual_backed_up_items;
     for item in &mut items {
+        sound(item)?;
         item.path = item.path.trim_matches('/').to_owned();
-        let steers = [&item.path, &item.name].into_iter().any(|text| text.contains(char::is_control));
-        // A volume's name says where it goes, so its path must say the same.
-        let astray = item.kind == ItemKind::Volume && volume_name(&item.path) != Some(item.name.as_str());
-        if !is_plain(&item.path) || steers || astray {
-            return Err(format!("the path of {}:{} is not one", item.kind, item.name));
-        }
-        let name_is_sound = match item.kind {
-            ItemKind::Volume => is_volume_name(&item.name),
-            // Names become directories below an alternative location.
-            ItemKind::Project | ItemKind::Config => is_plain(&item.name) && !item.name.contains('/'),
-        };
-        let file_is_sound =
-            item.compose_file.as_deref().is_none_or(|file| is_plain(file) && !file.contains('/'));
-        if !name_is_sound || !file_is_sound {
-            return Err(format!("`{}` is no name for a {}", item.name, item.kind));
-        }
     }
     Ok(items)
+}
+
+/// Whether an item is what it says and leads nowhere else; or why not.
+pub(super) fn sound(item: &RecordedItem) -> Result<(), String> {
+    let path = item.path.trim_matches('/');
+    let steers = [path, &item.name].into_iter().any(|text| text.contains(char::is_control));
+    // A volume's name says where it goes, so its path must say the same.
+    let astray = item.kind == ItemKind::Volume && volume_name(path) != Some(item.name.as_str());
+    if !is_plain(path) || steers || astray {
+        return Err(format!("the path of {}:{} is not one", item.kind, item.name));
+    }
+    let name_is_sound = match item.kind {
+        ItemKind::Volume => is_volume_name(&item.name),
+        // Names become directories below an alternative location.
+        ItemKind::Project | ItemKind::Config => is_plain(&item.name) && !item.name.contains('/'),
+    };
+    let file_is_sound = item.compose_file.as_deref().is_none_or(|file| is_plain(file) && !file.contains('/'));
+    if !name_is_sound || !file_is_sound {
+        return Err(format!("`{}` is no name for a {}", item.name, item.kind));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
