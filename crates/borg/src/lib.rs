@@ -4,7 +4,8 @@
 //! Repository::open ─ lock ─ index ─ key ─ manifest ─┬─ archives()
 //!                                                   ├─ verify()
 //!                                                   └─ archive(name) ─┬─ info()
-//!                                                                     ├─ items() / find()
+//!                                                                     ├─ items() / scan() / find()
+//!                                                                     ├─ catalogue()
 //!                                                                     ├─ read()
 //!                                                                     ├─ extract() / check()
 //!                                                                     └─ export_tar()
@@ -44,6 +45,7 @@
 //! in through [`OpenOptions`].
 
 mod archive;
+mod catalogue;
 mod compression;
 mod crypto;
 mod error;
@@ -61,6 +63,7 @@ mod store;
 mod verify;
 
 pub use archive::{Archive, ArchiveInfo, ArchiveStats, Items, Tam};
+pub use catalogue::{Catalogue, Entry, Node};
 pub use crypto::{Encryption, PassphraseError};
 pub use error::Error;
 pub use extract::{Attribute, Extraction, Options, Owners, Placement, Problem, ProblemKind, Report};

@@ -1,76 +1,35 @@
-//! The stream of items: chunks of metadata, one after the other, in which items may begin and end anywhere.
+//! The items of an archive, one after the other.
 
-use crate::item::{Item, decode};
-use crate::msgpack::{Fault, Reader};
-use crate::repository::{Chunks, Repository};
+use super::pieces::{Pieces, decoded_ahead};
+use super::stream::{Spot, Stream};
+use crate::item::{Item, View};
+use crate::repository::Repository;
 use crate::{Error, Id};
 
 /// Iterates over the items of an archive. See [`crate::Archive::items`].
 #[derive(Debug)]
 pub struct Items<'r> {
-    chunks: Chunks<'r>,
-    archive: String,
-    stream: std::vec::IntoIter<Id>,
-    buffer: Vec<u8>,
-    /// Where in the buffer the next item begins.
-    position: usize,
-    /// Below so many buffered bytes the next item is known to be incomplete.
-    needed: usize,
+    stream: Stream<'r>,
     done: bool,
 }
 
 impl<'r> Items<'r> {
     pub(super) fn new(repository: &'r Repository, archive: String, stream: Vec<Id>) -> Self {
-        Self {
-            chunks: repository.chunks(),
-            archive,
-            stream: stream.into_iter(),
-            buffer: Vec::new(),
-            position: 0,
-            needed: 0,
-            done: false,
-        }
+        Self::of(Pieces::new(repository, stream), archive)
     }
 
-    /// The next item, parts of files included.
-    fn next_item(&mut self) -> Result<Option<Item>, Error> {
-        loop {
-            let rest = &self.buffer[self.position..];
-            if !rest.is_empty() && rest.len() >= self.needed {
-                let mut reader = Reader::new(rest);
-                match decode(&mut reader) {
-                    Ok(item) => {
-                        self.position = self.buffer.len() - reader.rest().len();
-                        self.needed = 0;
-                        return Ok(Some(item));
-                    }
-                    // Doubling keeps one huge item (a file of very many chunks) from being decoded again and again.
-                    Err(Fault::Incomplete) => self.needed = rest.len() * 2,
-                    Err(fault) => return Err(self.malformed(&fault.to_string())),
-                }
-            }
-            let Some(id) = self.stream.next() else {
-                if self.buffer.len() == self.position {
-                    return Ok(None);
-                }
-                if self.needed <= self.buffer.len() - self.position {
-                    return Err(self.malformed("its items end too early"));
-                }
-                // The last attempt is made with all there is.
-                self.needed = 0;
-                let mut reader = Reader::new(&self.buffer[self.position..]);
-                let item = decode(&mut reader).map_err(|fault| self.malformed(&fault.to_string()))?;
-                self.position = self.buffer.len() - reader.rest().len();
-                return Ok(Some(item));
-            };
-            self.buffer.drain(..self.position);
-            self.position = 0;
-            self.buffer.extend_from_slice(self.chunks.read(&id, None)?);
-        }
+    /// Calls `visit` with the items, whose metadata threads decode ahead.
+    pub(super) fn ahead<R>(
+        repository: &Repository,
+        archive: String,
+        stream: Vec<Id>,
+        visit: impl FnOnce(&mut Items<'_>) -> R,
+    ) -> R {
+        decoded_ahead(repository, stream, |pieces| visit(&mut Items::of(pieces, archive)))
     }
 
-    fn malformed(&self, reason: &str) -> Error {
-        Error::Archive { name: self.archive.clone(), reason: format!("an item is malformed: {reason}") }
+    fn of(pieces: Pieces<'r>, archive: String) -> Self {
+        Self { stream: Stream::new(pieces, archive), done: false }
     }
 }
 
@@ -79,10 +38,14 @@ impl Iterator for Items<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         while !self.done {
-            match self.next_item() {
-                // Parts repeat what the whole file holds.
-                Ok(Some(item)) if item.part.is_some() => {}
-                Ok(Some(item)) => return Some(Ok(item)),
+            // Parts repeat what the whole file holds.
+            let item = self.stream.next(|_, reader| {
+                let view = View::decode(reader)?;
+                Ok(view.part.is_none().then(|| view.to_item()))
+            });
+            match item {
+                Ok(Some(None)) => {}
+                Ok(Some(Some(item))) => return Some(Ok(item)),
                 Ok(None) => self.done = true,
                 Err(error) => {
                     self.done = true;
@@ -92,4 +55,26 @@ impl Iterator for Items<'_> {
         }
         None
     }
+}
+
+/// Calls `each` with the items as they lie in the stream, and where.
+pub(super) fn each_view(
+    repository: &Repository,
+    archive: String,
+    stream: Vec<Id>,
+    mut each: impl FnMut(Spot, &View<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    decoded_ahead(repository, stream, |pieces| {
+        let mut stream = Stream::new(pieces, archive);
+        let mut next = || {
+            stream.next(|spot, reader| {
+                let view = View::decode(reader)?;
+                Ok(if view.part.is_none() { each(spot, &view) } else { Ok(()) })
+            })
+        };
+        while let Some(done) = next()? {
+            done?;
+        }
+        Ok(())
+    })
 }

@@ -2,19 +2,23 @@
 
 mod info;
 mod items;
+mod pieces;
 mod read;
 mod sizes;
+mod stream;
 
 pub use info::{ArchiveInfo, ArchiveStats, Tam};
 pub use items::Items;
+pub(crate) use stream::Spot;
 
 use std::io::Write;
 use std::path::Path;
 
 use reprise_model::Observer;
 
+use crate::catalogue::Catalogue;
 use crate::extract::{self, Extraction, Report};
-use crate::item::Item;
+use crate::item::{Item, View};
 use crate::repository::Repository;
 use crate::{Error, Id};
 
@@ -44,6 +48,29 @@ impl<'r> Archive<'r> {
     /// After an error that tells of damage there may be no more items.
     pub fn items(&self) -> Items<'r> {
         Items::new(self.repository, self.info.name.clone(), self.stream.clone())
+    }
+
+    /// Calls `visit` with the same items, whose metadata several threads decode ahead of it: for going through many of them.
+    pub fn scan<R>(&self, visit: impl FnOnce(&mut Items<'_>) -> R) -> R {
+        Items::ahead(self.repository, self.info.name.clone(), self.stream.clone(), visit)
+    }
+
+    /// Calls `each` with the same items, and where they are, without allocating for any of them.
+    pub(crate) fn each_view(
+        &self,
+        each: impl FnMut(Spot, &View<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        items::each_view(self.repository, self.info.name.clone(), self.stream.clone(), each)
+    }
+
+    /// The items as a table: from below the directory `cache` if a sound one was kept there, else made from the items, and
+    /// kept there.
+    ///
+    /// Not being able to keep it is no error. A cache directory that belongs to somebody else, or that others can write to,
+    /// is not used. Where metadata is damaged, the catalogue has what is left and tells of the rest
+    /// ([`Catalogue::lost`]). The observer hears of items.
+    pub fn catalogue(&self, cache: Option<&Path>, observer: &dyn Observer) -> Result<Catalogue, Error> {
+        Catalogue::of(self, cache, observer)
     }
 
     /// The item at `path`. A further name of a hard-linked file comes with the content of the first, so that it can be

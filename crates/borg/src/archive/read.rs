@@ -20,13 +20,16 @@ pub(super) fn find(archive: &Archive<'_>, path: &[u8]) -> Result<Item, Error> {
 
 /// Should a path occur twice, the last one is what extraction leaves there.
 fn lookup(archive: &Archive<'_>, path: &[u8]) -> Result<Item, Error> {
-    let mut found = None;
-    for item in archive.items() {
-        let item = item?;
-        if item.path == path {
-            found = Some(item);
+    let found = archive.scan(|items| {
+        let mut found = None;
+        for item in items {
+            let item = item?;
+            if item.path == path {
+                found = Some(item);
+            }
         }
-    }
+        Ok::<_, Error>(found)
+    })?;
     found.ok_or_else(|| Error::NoSuchPath { path: path.to_vec() })
 }
 

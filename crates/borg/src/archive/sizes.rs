@@ -44,13 +44,15 @@ fn visit(
     for id in &archive.stream {
         each(*id, None);
     }
-    for item in archive.items() {
-        if observer.cancelled() {
-            return Err(Error::Cancelled);
+    archive.scan(|items| {
+        for item in items {
+            if observer.cancelled() {
+                return Err(Error::Cancelled);
+            }
+            for chunk in item?.chunks.iter().flatten() {
+                each(chunk.id, Some(chunk.stored));
+            }
         }
-        for chunk in item?.chunks.iter().flatten() {
-            each(chunk.id, Some(chunk.stored));
-        }
-    }
-    Ok(())
+        Ok(())
+    })
 }

@@ -18,7 +18,9 @@ mod tam;
 
 use std::fmt;
 
+use hkdf::Hkdf;
 use secrecy::SecretString;
+use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::{Error, Id};
@@ -174,6 +176,16 @@ impl Key {
             return Err(Error::integrity(*id, "its authentication code is wrong"));
         }
         Ok(cipher::decrypt(&self.secrets.enc, sealed))
+    }
+
+    /// A key for sealing what is kept outside the repository, of its own for each `purpose`. Without encryption there is
+    /// no secret to derive it from: it then guards against accidents only.
+    pub fn derive(&self, purpose: &[&[u8]]) -> Zeroizing<[u8; 32]> {
+        let mut derived = Zeroizing::new([0; 32]);
+        Hkdf::<Sha256>::new(None, &self.metadata_secret())
+            .expand_multi_info(purpose, derived.as_mut_slice())
+            .expect("32 bytes are a length HKDF-SHA-256 can give");
+        derived
     }
 
     /// The key material that authenticates metadata, in the order Borg joins it.

@@ -24,6 +24,7 @@ mod window;
 
 pub(crate) use check::to_nowhere;
 pub(crate) use directory::to_directory;
+pub(crate) use path::{normalize, split};
 pub use report::{Attribute, Problem, ProblemKind, Report};
 pub(crate) use select::known_problems;
 pub(crate) use tar::to_tar;

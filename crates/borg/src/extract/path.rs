@@ -1,26 +1,31 @@
 //! Paths from archives and placements: bytes with slashes, believed only after a look at every component.
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 /// A path without empty and `.` components, or why it is not one to follow.
-pub(super) fn normalize(path: &[u8]) -> Result<Vec<u8>, &'static str> {
+pub(crate) fn normalize(path: &[u8]) -> Result<Cow<'_, [u8]>, &'static str> {
     if path.starts_with(b"/") {
         return Err("its path is absolute");
     }
     if path.contains(&0) {
         return Err("its path contains a zero byte");
     }
-    let mut clean = Vec::with_capacity(path.len());
-    for component in path.split(|byte| *byte == b'/') {
-        match component {
-            b"" | b"." => {}
-            b".." => return Err("its path contains \"..\""),
-            name => push(&mut clean, name),
-        }
+    let components = || path.split(|byte| *byte == b'/');
+    if components().any(|component| component == b"..") {
+        return Err("its path contains \"..\"");
     }
-    Ok(clean)
+    let says_nothing = |component: &[u8]| matches!(component, b"" | b".");
+    if !components().any(says_nothing) {
+        return Ok(Cow::Borrowed(path));
+    }
+    let mut clean = Vec::with_capacity(path.len());
+    for component in components().filter(|component| !says_nothing(component)) {
+        push(&mut clean, component);
+    }
+    Ok(Cow::Owned(clean))
 }
 
 /// What follows `subtree` in `path`; empty for the subtree itself, `None` outside it. Both are normalized.
@@ -53,7 +58,7 @@ fn push(path: &mut Vec<u8>, component: &[u8]) {
 }
 
 /// Directory and name; the directory is empty at the top.
-pub(super) fn split(path: &[u8]) -> (&[u8], &[u8]) {
+pub(crate) fn split(path: &[u8]) -> (&[u8], &[u8]) {
     match path.iter().rposition(|byte| *byte == b'/') {
         Some(slash) => (&path[..slash], &path[slash + 1..]),
         None => (b"", path),
@@ -70,9 +75,9 @@ mod tests {
 
     #[test]
     fn only_plain_relative_paths_pass() {
-        assert_eq!(normalize(b"a/./b//c/"), Ok(b"a/b/c".to_vec()));
-        assert_eq!(normalize(b"."), Ok(Vec::new()));
-        assert_eq!(normalize(b"..a/b.."), Ok(b"..a/b..".to_vec()));
+        assert_eq!(normalize(b"a/./b//c/"), Ok(b"a/b/c"[..].into()));
+        assert_eq!(normalize(b"."), Ok(b""[..].into()));
+        assert_eq!(normalize(b"..a/b.."), Ok(b"..a/b.."[..].into()));
         for hostile in [&b"/etc"[..], b"../x", b"a/../b", b"a/..", b"..", b"a\0b"] {
             assert!(normalize(hostile).is_err(), "{hostile:?}");
         }

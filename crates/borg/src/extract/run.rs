@@ -117,15 +117,17 @@ pub(super) fn drive<S: Sync, F: Arriving<S>>(
             scope.spawn(move || work(run, shared, &queue));
         }
         let mut window = Window::new(archive.repository.store(), &tasks);
-        for item in archive.items() {
-            match item {
-                Ok(item) => each(&mut window, item),
-                Err(error) => run.abort(error),
+        archive.scan(|items| {
+            for item in items {
+                match item {
+                    Ok(item) => each(&mut window, item),
+                    Err(error) => run.abort(error),
+                }
+                if run.stopped() {
+                    break;
+                }
             }
-            if run.stopped() {
-                break;
-            }
-        }
+        });
         window.flush();
     });
 }

@@ -1,5 +1,6 @@
 //! From items to targets: which placements want an item, where it goes in each, and what becomes of hard links.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -95,7 +96,7 @@ pub(super) struct Selector {
 impl Selector {
     pub fn new(extraction: &Extraction) -> Result<Self, Error> {
         let clean = |path: &[u8]| {
-            normalize(path).map_err(|reason| Error::Invalid {
+            normalize(path).map(Cow::into_owned).map_err(|reason| Error::Invalid {
                 reason: format!("the placement {:?} cannot be used: {reason}", String::from_utf8_lossy(path)),
             })
         };

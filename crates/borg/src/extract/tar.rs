@@ -38,38 +38,43 @@ pub(crate) fn to_tar(
         report: Report::default(),
         ahead: Vec::new(),
     };
-    for item in archive.items() {
-        if observer.cancelled() {
-            return Err(Error::Cancelled);
-        }
-        let mut item = item?;
-        let targets = selector.targets(&item);
-        if targets.is_empty() {
-            continue;
-        }
-        observer.item(&item.path);
-        let own = Content {
-            chunks: item.chunks.take().unwrap_or_default(),
-            healthy: std::mem::take(&mut item.chunks_healthy),
-        };
-        for target in targets {
-            match target {
-                Ok(Target { destination, action: Action::Link(to) }) => {
-                    export.link(&item, &destination, &to)?;
-                }
-                Ok(Target { destination, action: Action::CreateWith(content) }) => {
-                    export.file(&item, &destination, &content)?;
-                }
-                Ok(Target { destination, action: Action::Create }) if item.kind() == Kind::File => {
-                    export.file(&item, &destination, &own)?;
-                }
-                Ok(Target { destination, action: Action::Create }) => export.other(&item, &destination)?,
-                Err((destination, kind)) => {
-                    export.report.add(Problem::new(&item.path, destination.as_deref(), kind));
+    archive.scan(|items| {
+        for item in items {
+            if observer.cancelled() {
+                return Err(Error::Cancelled);
+            }
+            let mut item = item?;
+            let targets = selector.targets(&item);
+            if targets.is_empty() {
+                continue;
+            }
+            observer.item(&item.path);
+            let own = Content {
+                chunks: item.chunks.take().unwrap_or_default(),
+                healthy: std::mem::take(&mut item.chunks_healthy),
+            };
+            for target in targets {
+                match target {
+                    Ok(Target { destination, action: Action::Link(to) }) => {
+                        export.link(&item, &destination, &to)?;
+                    }
+                    Ok(Target { destination, action: Action::CreateWith(content) }) => {
+                        export.file(&item, &destination, &content)?;
+                    }
+                    Ok(Target { destination, action: Action::Create }) if item.kind() == Kind::File => {
+                        export.file(&item, &destination, &own)?;
+                    }
+                    Ok(Target { destination, action: Action::Create }) => {
+                        export.other(&item, &destination)?;
+                    }
+                    Err((destination, kind)) => {
+                        export.report.add(Problem::new(&item.path, destination.as_deref(), kind));
+                    }
                 }
             }
         }
-    }
+        Ok(())
+    })?;
     export.report.unmatched = selector.unmatched();
     export.builder.into_inner().and_then(|mut writer| writer.flush()).map_err(Error::Stream)?;
     Ok(export.report)

@@ -1,8 +1,8 @@
 //! An item: one thing a backup holds, with all its metadata.
 
-mod decode;
+mod view;
 
-pub(crate) use decode::decode;
+pub(crate) use view::View;
 
 use crate::Id;
 
@@ -37,6 +37,26 @@ pub enum Kind {
     BlockDevice,
     /// Anything else; Borg backs up nothing else.
     Other,
+}
+
+impl Kind {
+    /// By the type bits of `st_mode`.
+    pub(crate) fn of_mode(mode: u32) -> Self {
+        match mode & 0o170_000 {
+            0o100_000 => Self::File,
+            0o040_000 => Self::Directory,
+            0o120_000 => Self::Symlink,
+            0o010_000 => Self::Fifo,
+            0o020_000 => Self::CharDevice,
+            0o060_000 => Self::BlockDevice,
+            _ => Self::Other,
+        }
+    }
+
+    /// Whether things of this kind can have several names.
+    pub(crate) fn is_hard_linkable(self) -> bool {
+        !matches!(self, Self::Symlink | Self::Directory | Self::Other)
+    }
 }
 
 /// One thing in an archive. Times are nanoseconds since 1970 in UTC, and may be negative.
@@ -90,15 +110,7 @@ pub struct Item {
 impl Item {
     /// What it is.
     pub fn kind(&self) -> Kind {
-        match self.mode & 0o170_000 {
-            0o100_000 => Kind::File,
-            0o040_000 => Kind::Directory,
-            0o120_000 => Kind::Symlink,
-            0o010_000 => Kind::Fifo,
-            0o020_000 => Kind::CharDevice,
-            0o060_000 => Kind::BlockDevice,
-            _ => Kind::Other,
-        }
+        Kind::of_mode(self.mode)
     }
 
     /// Permissions with the set-id and sticky bits.
@@ -108,11 +120,8 @@ impl Item {
 
     /// The path of the item this is another name of.
     pub fn hard_link_target(&self) -> Option<&[u8]> {
-        match self.kind() {
-            // A symbolic link keeps its target in the same field.
-            Kind::Symlink | Kind::Directory | Kind::Other => None,
-            _ => self.source.as_deref(),
-        }
+        // A symbolic link keeps its target in the same field.
+        self.source.as_deref().filter(|_| self.kind().is_hard_linkable())
     }
 
     /// The target of a symbolic link.
