@@ -32,6 +32,11 @@ impl<'r> Chunks<'r> {
         Ok(&self.content)
     }
 
+    /// The content that was read last.
+    pub fn into_content(self) -> Vec<u8> {
+        self.content
+    }
+
     /// The content of a chunk that was read elsewhere, and whose envelope is opened in place.
     pub fn open(&mut self, id: &Id, sealed: &mut [u8]) -> Result<&[u8], Error> {
         let key = &self.repository.key;

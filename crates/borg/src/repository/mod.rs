@@ -11,6 +11,7 @@ use secrecy::SecretString;
 
 use crate::archive::Archive;
 use crate::crypto::{Encryption, Key, KeySource, PassphraseError};
+use crate::item::Chunk;
 use crate::lock::{Lock, SharedLock};
 use crate::manifest::{ArchiveEntry, Manifest};
 use crate::store::Store;
@@ -156,6 +157,13 @@ impl Repository {
     /// [`Error::Cancelled`], and what makes reading on pointless. Damage is no error.
     pub fn verify(&self, observer: &dyn Observer) -> Result<Verification, Error> {
         verify::repository(self, observer)
+    }
+
+    /// The content of a chunk, verified, from any thread.
+    pub fn read_chunk(&self, chunk: &Chunk) -> Result<Vec<u8>, Error> {
+        let mut chunks = self.chunks();
+        chunks.read(&chunk.id, Some(chunk))?;
+        Ok(chunks.into_content())
     }
 
     /// Bytes of all segment files: what the repository takes, but for its index.
