@@ -282,7 +282,8 @@ fn a_cache_that_others_can_write_to_is_left_alone() {
     fs::create_dir(bench.path("linked")).unwrap();
     fs::create_dir(&link).unwrap();
     std::os::unix::fs::symlink(bench.path("linked"), link.join(repository.id().to_string())).unwrap();
-    for cache in [&open_to_all, &foreign, &bench.path("linked/file/no/directory"), &link] {
+    let in_foreign = foreign.join("cache");
+    for cache in [&open_to_all, &foreign, &in_foreign, &bench.path("linked/file/no/directory"), &link] {
         if cache.starts_with(bench.path("linked")) {
             fs::write(bench.path("linked/file"), "").unwrap();
         }

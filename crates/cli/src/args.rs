@@ -27,6 +27,21 @@ pub struct Cli {
     )]
     pub state_dir: Option<PathBuf>,
 
+    /// Where catalogues of archives are kept [default: ~/.cache/reprise]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Global options",
+        value_name = "DIR",
+        env = "REPRISE_CACHE_DIR",
+        hide_env_values = true
+    )]
+    pub cache_dir: Option<PathBuf>,
+
+    /// Keep and use no catalogues
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub no_cache: bool,
+
     /// Language of messages [default: the locale's]
     #[arg(long, global = true, help_heading = "Global options", value_name = "LANG")]
     pub lang: Option<LangArg>,

@@ -12,6 +12,8 @@ use crate::args::{Cli, LangArg};
 pub struct Env {
     /// Where operations are recorded.
     pub state_dir: PathBuf,
+    /// Where catalogues of archives are kept; nowhere without.
+    pub cache_dir: Option<PathBuf>,
     /// The language of messages.
     pub lang: Lang,
     /// `BORG_REPO`.
@@ -37,6 +39,7 @@ impl Env {
         };
         Self {
             state_dir: cli.state_dir.clone().unwrap_or_else(default_state_dir),
+            cache_dir: if cli.no_cache { None } else { cli.cache_dir.clone().or_else(default_cache_dir) },
             lang,
             borg_repo: path("BORG_REPO"),
             borg_keys: borg_keys(),
@@ -59,6 +62,12 @@ fn default_state_dir() -> PathBuf {
     } else {
         path("XDG_STATE_HOME").unwrap_or_else(|| home().join(".local/state")).join("reprise")
     }
+}
+
+fn default_cache_dir() -> Option<PathBuf> {
+    let cache = path("XDG_CACHE_HOME").or_else(|| Some(path("HOME")?.join(".cache")))?;
+    // A relative one says nothing: it would be another one in every directory.
+    Some(cache.join("reprise")).filter(|dir| dir.is_absolute())
 }
 
 /// Where Borg 1.x looks for keys: `BORG_KEY_FILE`, else `BORG_KEYS_DIR`, else below its configuration.

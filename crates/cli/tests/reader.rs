@@ -57,6 +57,7 @@ impl Library {
             .env("BORG_PASSPHRASE", PASSPHRASE)
             .env("TZ", "UTC")
             .env("LC_ALL", "C.UTF-8")
+            .env("REPRISE_CACHE_DIR", self.path("cache"))
             .env_remove("BORG_REPO");
         command
     }

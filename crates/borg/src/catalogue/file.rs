@@ -17,12 +17,14 @@
 //! bytes of the heap (8 bytes each), then all of these one after the other, as [`super::table`] has them.
 
 use std::io::{self, Read, Write};
+use std::thread;
 
 use chacha20poly1305::aead::{AeadInOut, KeyInit};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use zeroize::Zeroizing;
 
-use super::table::Table;
+use super::table::{ID, OWNER, ROW, Table};
 use crate::Id;
 use crate::crypto::Key;
 
@@ -86,7 +88,7 @@ pub(super) fn write(table: &Table, seal: &Seal, writer: impl Write) -> io::Resul
 }
 
 /// Reads what [`write`] wrote, from a file of `length` bytes. `None` if it is anything else, or not whole.
-pub(super) fn read(seal: &Seal, mut reader: impl Read, length: u64) -> Option<Table> {
+pub(super) fn read(seal: &Seal, mut reader: impl Read + Send, length: u64) -> Option<Table> {
     let mut head = [0; HEAD];
     reader.read_exact(&mut head).ok()?;
     let sealed = length.checked_sub(HEAD as u64)?;
@@ -95,36 +97,47 @@ pub(super) fn read(seal: &Seal, mut reader: impl Read, length: u64) -> Option<Ta
     if head[..MAGIC.len()] != *MAGIC || head[MAGIC.len()..HEAD - NONCE] != VERSION.to_le_bytes() {
         return None;
     }
-    let mut opening =
-        Opening { cipher: seal.cipher(), reader, head, piece: 0, sealed, buffer: Vec::new(), position: 0 };
+    let cipher = seal.cipher();
+    thread::scope(|scope| {
+        let (sender, pieces) = bounded(AHEAD);
+        scope.spawn(move || open_pieces(&cipher, &head, reader, sealed, &sender));
+        let table = read_table(Opening { pieces, piece: Vec::new(), position: 0 }, content);
+        table.filter(Table::is_sound)
+    })
+}
+
+/// The table in `content` bytes. What is not there, or not right, shows as an early end.
+fn read_table(mut opening: Opening, content: u64) -> Option<Table> {
     let mut counts = [0_u64; COUNTS];
     for count in &mut counts {
         let mut bytes = [0; 8];
         opening.read_exact(&mut bytes).ok()?;
         *count = u64::from_le_bytes(bytes);
     }
-    let [root, items, rows, children, owners, chunks, bytes_beside] = counts;
+    let [root, items, rows, children, owners, chunks, heap] = counts;
     // Nothing is allocated that the file does not hold.
-    let mut table = Table { root: root.try_into().ok()?, items: items.try_into().ok()?, ..Table::default() };
     let bytes = |count: u64, each: usize| count.checked_mul(each as u64);
-    let sizes = [bytes(rows, super::table::ROW)?, bytes(children, 4)?, bytes(owners, super::table::OWNER)?];
-    let sizes = sizes.into_iter().chain([bytes(chunks, super::table::PIECE)?, bytes_beside]);
+    let sizes = [bytes(rows, ROW)?, bytes(children, 4)?, bytes(owners, OWNER)?, bytes(chunks, ID)?, heap];
     let expected = sizes.into_iter().try_fold(8 * COUNTS as u64, u64::checked_add)?;
     if expected != content {
         return None;
     }
-    table.rows.resize(rows as usize, [0; super::table::ROW]);
-    opening.read_exact(table.rows.as_flattened_mut()).ok()?;
-    table.children.resize(children as usize, [0; 4]);
-    opening.read_exact(table.children.as_flattened_mut()).ok()?;
-    table.owners.resize(owners as usize, [0; super::table::OWNER]);
-    opening.read_exact(table.owners.as_flattened_mut()).ok()?;
-    table.pieces.resize(chunks as usize, [0; super::table::PIECE]);
-    opening.read_exact(table.pieces.as_flattened_mut()).ok()?;
-    table.heap.resize(bytes_beside as usize, 0);
-    opening.read_exact(&mut table.heap).ok()?;
-    // The last piece says that it is; and nothing may follow it.
-    Some(table).filter(|table| opening.sealed == 0 && opening.is_used_up() && table.is_sound())
+    let table = Table {
+        root: root.try_into().ok()?,
+        items: items.try_into().ok()?,
+        rows: read_all(&mut opening, rows)?,
+        children: read_all(&mut opening, children)?,
+        owners: read_all(&mut opening, owners)?,
+        pieces: read_all(&mut opening, chunks)?,
+        heap: read_all::<1>(&mut opening, heap)?.into_flattened(),
+    };
+    Some(table).filter(|_| opening.is_at_end())
+}
+
+fn read_all<const N: usize>(opening: &mut Opening, count: u64) -> Option<Vec<[u8; N]>> {
+    let mut all = vec![[0; N]; count as usize];
+    opening.read_exact(all.as_flattened_mut()).ok()?;
+    Some(all)
 }
 
 struct Sealing<W> {
@@ -163,40 +176,57 @@ impl<W: Write> Write for Sealing<W> {
     }
 }
 
-struct Opening<R> {
-    cipher: XChaCha20Poly1305,
-    reader: R,
-    head: [u8; HEAD],
-    piece: u32,
-    /// Bytes still to be read.
-    sealed: u64,
-    buffer: Vec<u8>,
+/// Pieces that are opened ahead.
+const AHEAD: usize = 2;
+
+/// What pieces hold, as a thread opens them.
+struct Opening {
+    pieces: Receiver<Vec<u8>>,
+    piece: Vec<u8>,
     position: usize,
 }
 
-impl<R> Opening<R> {
-    fn is_used_up(&self) -> bool {
-        self.position == self.buffer.len()
+impl Opening {
+    /// Whether there is nothing more.
+    fn is_at_end(&mut self) -> bool {
+        self.read(&mut [0]).is_ok_and(|read| read == 0)
     }
 }
 
-impl<R: Read> Read for Opening<R> {
+impl Read for Opening {
     fn read(&mut self, wanted: &mut [u8]) -> io::Result<usize> {
-        if self.is_used_up() && self.sealed > 0 {
-            let length = self.sealed.min((PIECE + TAG) as u64);
-            self.sealed -= length;
-            self.buffer.resize(length as usize, 0);
-            self.reader.read_exact(&mut self.buffer)?;
-            let nonce = nonce(&self.head, self.piece, self.sealed == 0);
-            let opened = self.cipher.decrypt_in_place(&nonce, &self.head, &mut self.buffer);
-            opened.map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
-            self.piece += 1;
-            self.position = 0;
+        if self.position == self.piece.len() {
+            // No more pieces come when there are none, or when one is not right.
+            let Ok(piece) = self.pieces.recv() else { return Ok(0) };
+            (self.piece, self.position) = (piece, 0);
         }
-        let rest = &self.buffer[self.position..];
+        let rest = &self.piece[self.position..];
         let given = rest.len().min(wanted.len());
         wanted[..given].copy_from_slice(&rest[..given]);
         self.position += given;
         Ok(given)
+    }
+}
+
+/// Opens the pieces of a file, of whose bytes `sealed` are left, until one is not right.
+fn open_pieces(
+    cipher: &XChaCha20Poly1305,
+    head: &[u8; HEAD],
+    mut reader: impl Read,
+    mut sealed: u64,
+    pieces: &Sender<Vec<u8>>,
+) {
+    let mut number = 0;
+    while sealed > 0 {
+        let length = sealed.min((PIECE + TAG) as u64);
+        sealed -= length;
+        let mut piece = vec![0; length as usize];
+        let opened = reader.read_exact(&mut piece).is_ok()
+            && cipher.decrypt_in_place(&nonce(head, number, sealed == 0), head, &mut piece).is_ok();
+        // Nobody wants more of what is not as it should be.
+        if !opened || pieces.send(piece).is_err() {
+            return;
+        }
+        number += 1;
     }
 }

@@ -4,9 +4,9 @@
 //! is not sound is made again.
 
 use std::fs::File;
-use std::io::{self, BufReader};
+use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 use std::time::Duration;
 
@@ -30,9 +30,14 @@ pub(super) struct Shelf {
 }
 
 impl Shelf {
-    /// Those below the directory `cache`, which is made if need be. `None` unless it belongs to us and nobody else can
-    /// write to it.
+    /// Those below the directory `cache`, which is made if need be, but not in the home of somebody else. `None` unless it
+    /// belongs to us and nobody else can write to it.
     pub fn open(cache: &Path, repository: Id) -> Option<Self> {
+        let above = cache.ancestors().find_map(|above| std::fs::metadata(above).ok())?;
+        let us = rustix::process::geteuid().as_raw();
+        if above.uid() != us && above.uid() != 0 {
+            return None;
+        }
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(cache).ok()?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let cache = openat(CWD, cache, flags, Mode::empty()).ok().filter(is_ours_alone)?;
@@ -53,7 +58,7 @@ impl Shelf {
         if FileType::from_raw_mode(found.st_mode) != FileType::RegularFile {
             return None;
         }
-        file::read(seal, BufReader::new(File::from(file)), found.st_size.try_into().ok()?)
+        file::read(seal, File::from(file), found.st_size.try_into().ok()?)
     }
 
     /// Keeps the catalogue of an archive. Whoever looks for it sees the whole of it or nothing.

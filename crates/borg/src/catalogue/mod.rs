@@ -131,6 +131,11 @@ impl Catalogue {
         &self.lost
     }
 
+    /// The same, and nothing else.
+    pub fn into_lost(self) -> Vec<Error> {
+        self.lost
+    }
+
     /// The top: the item `.`, if the archive has one.
     pub fn root(&self) -> Node {
         Node(self.table.root)

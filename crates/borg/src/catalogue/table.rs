@@ -10,7 +10,7 @@ pub(super) const NONE: u32 = u32::MAX;
 
 pub(super) const ROW: usize = 76;
 pub(super) const OWNER: usize = 24;
-pub(super) const PIECE: usize = 32;
+pub(super) const ID: usize = 32;
 
 /// What a row's flags say.
 pub(super) mod flag {
@@ -158,7 +158,7 @@ pub(super) struct Table {
     pub children: Vec<[u8; 4]>,
     pub owners: Vec<[u8; OWNER]>,
     /// The ids of the metadata chunks.
-    pub pieces: Vec<[u8; PIECE]>,
+    pub pieces: Vec<[u8; ID]>,
     /// Names, and all else that varies in length.
     pub heap: Vec<u8>,
 }

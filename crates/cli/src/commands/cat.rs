@@ -3,7 +3,7 @@
 use std::io::BufWriter;
 use std::os::unix::ffi::OsStrExt;
 
-use reprise_borg::{Archive, Item};
+use reprise_borg::{Archive, Error, Item};
 use serde::Serialize;
 
 use crate::args::CatArgs;
@@ -13,6 +13,7 @@ use crate::failure::{Exit, Failure};
 use crate::repository;
 use crate::signals::Cancel;
 use crate::ui::Ui;
+use crate::view::report;
 
 /// Content within JSON is kept in memory.
 const JSON_LIMIT: u64 = 16 << 20;
@@ -34,7 +35,12 @@ struct Content {
 pub fn run(args: &CatArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Exit, Failure> {
     let (repository, name) = repository::open_archive(&args.location, env)?;
     let archive = repository.archive(&name)?;
-    let item = archive.find(&plain(args.path.as_bytes()))?;
+    let catalogue = archive.catalogue(env.cache_dir.as_deref(), cancel)?;
+    let Some(node) = catalogue.find(&plain(args.path.as_bytes())) else {
+        report::lost_metadata(catalogue)?;
+        return Err(Error::NoSuchPath { path: args.path.as_bytes().to_vec() }.into());
+    };
+    let item = catalogue.item(&repository, node)?;
     let range = args.range.0.clone();
     if ui.json {
         Ui::print_json(&content(&archive, &item, range)?);

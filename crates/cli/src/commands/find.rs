@@ -10,7 +10,7 @@ use crate::failure::{Exit, Failure};
 use crate::repository;
 use crate::signals::Cancel;
 use crate::ui::Ui;
-use crate::view::item::Listed;
+use crate::view::item::Lister;
 use crate::view::{listing::Listing, report};
 
 /// Lists the items of an archive that match a pattern.
@@ -20,17 +20,22 @@ pub fn run(args: &FindArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Exit,
     let pattern = if has_style { Pattern::parse(text, Style::Shell)? } else { Pattern::of_names(text)? };
     let (repository, name) = repository::open_archive(&args.location, env)?;
     let archive = repository.archive(&name)?;
+    let catalogue = archive.catalogue(env.cache_dir.as_deref(), cancel)?;
     let mut listing = Listing::new(ui);
-    for item in archive.items() {
+    let mut lister = Lister::new(&catalogue);
+    let mut path = Vec::new();
+    for node in catalogue.in_order() {
         if cancel.is_asked() {
             return Err(Failure::cancelled());
         }
-        let item = item?;
-        if pattern.matches(&item.path) && !listing.add(&Listed::of(&item))? {
+        catalogue.path(node, &mut path);
+        if pattern.matches(&path) && !listing.add(&lister.item(node))? {
             return Ok(Exit::Done);
         }
     }
-    if listing.end()? == 0 {
+    let count = listing.end()?;
+    report::lost_metadata(catalogue)?;
+    if count == 0 {
         report::nothing_matches(&pattern.to_string(), ui);
         return Ok(Exit::Warnings);
     }

@@ -2,98 +2,137 @@
 
 use std::fmt::Write;
 
-use reprise_borg::{Item, Kind};
-use serde::Serialize;
+use reprise_borg::{Catalogue, Entry, Kind, Node};
+use serde::{Serialize, Serializer};
 
 use crate::ui::one_line;
+use crate::view::clock::{Clock, utc};
 
 /// An item. Documented in `docs/json.md`.
 #[derive(Debug, Serialize)]
-pub struct Listed {
-    path: String,
+pub struct Listed<'a> {
+    path: Text<'a>,
     /// The path's bytes in hexadecimal digits, where they are not UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
     path_hex: Option<String>,
     #[serde(rename = "type")]
     kind: &'static str,
     /// As `ls` shows it; null for a directory that has no item of its own.
-    mode: Option<String>,
+    mode: Option<Mode>,
     uid: Option<u32>,
     gid: Option<u32>,
-    user: Option<String>,
-    group: Option<String>,
+    user: Option<Text<'a>>,
+    group: Option<Text<'a>>,
     size: u64,
-    modified: Option<String>,
-    link_target: Option<String>,
-    hard_link_to: Option<String>,
+    #[serde(serialize_with = "time")]
+    modified: Option<i128>,
+    link_target: Option<Text<'a>>,
+    hard_link_to: Option<Text<'a>>,
     /// Whether a repair replaced lost content with zeros.
     damaged: bool,
 }
 
-impl Listed {
-    /// An item as it is.
-    pub fn of(item: &Item) -> Self {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Self {
-            kind: kind(item.kind()),
-            mode: Some(mode(item)),
-            uid: item.uid,
-            gid: item.gid,
-            user: item.user.as_deref().map(text),
-            group: item.group.as_deref().map(text),
-            size: if item.kind() == Kind::File { item.content_size() } else { 0 },
-            modified: item.mtime.and_then(utc).map(|time| time.to_string()),
-            link_target: item.symlink_target().map(text),
-            hard_link_to: item.hard_link_target().map(text),
-            damaged: item.is_damaged(),
-            ..Self::directory(&item.path)
-        }
+/// Tells of one item after the other.
+pub struct Lister<'c> {
+    catalogue: &'c Catalogue,
+    path: Vec<u8>,
+    first: Vec<u8>,
+}
+
+impl<'c> Lister<'c> {
+    /// Of the items of `catalogue`.
+    pub fn new(catalogue: &'c Catalogue) -> Self {
+        Self { catalogue, path: Vec::new(), first: Vec::new() }
     }
 
-    /// A directory that other items lie in, but that was not backed up itself.
-    pub fn directory(path: &[u8]) -> Self {
-        Self {
-            path: String::from_utf8_lossy(path).into_owned(),
-            path_hex: std::str::from_utf8(path).is_err().then(|| hex(path)),
-            kind: kind(Kind::Directory),
-            mode: None,
-            uid: None,
-            gid: None,
-            user: None,
-            group: None,
-            size: 0,
-            modified: None,
-            link_target: None,
-            hard_link_to: None,
-            damaged: false,
+    /// An item as it is, or a directory that others lie in.
+    pub fn item(&mut self, node: Node) -> Listed<'_> {
+        let entry = self.catalogue.entry(node);
+        self.catalogue.path(node, &mut self.path);
+        let is_link = self.catalogue.link_target(node, &mut self.first);
+        let is_text = self.path.is_ascii() || std::str::from_utf8(&self.path).is_ok();
+        Listed {
+            path: Text(&self.path),
+            path_hex: (!is_text).then(|| hex(&self.path)),
+            kind: kind(entry.kind),
+            mode: Some(Mode::of(&entry)).filter(|_| !entry.implicit),
+            uid: entry.uid,
+            gid: entry.gid,
+            user: entry.user.map(Text),
+            group: entry.group.map(Text),
+            size: entry.size,
+            modified: entry.mtime,
+            link_target: entry.symlink_target.map(Text),
+            hard_link_to: is_link.then_some(Text(&self.first)),
+            damaged: entry.damaged,
         }
     }
+}
 
-    /// A line in the way of `ls -l` and `borg list`; times are in UTC.
-    pub fn line(&self) -> String {
-        let owner = |name: &Option<String>, number: Option<u32>| match (name, number) {
-            (Some(name), _) if !name.is_empty() => one_line(name),
-            (_, Some(number)) => number.to_string(),
-            _ => "-".to_owned(),
-        };
-        let mut line = format!(
-            "{} {:<8} {:<8} {:>11} {:<19} {}",
-            self.mode.as_deref().unwrap_or("d---------"),
-            owner(&self.user, self.uid),
-            owner(&self.group, self.gid),
-            self.size,
-            self.modified
-                .as_deref()
-                .map_or_else(String::new, |time| time.chars().take(19).collect::<String>()),
-            one_line(&self.path),
-        );
-        if let Some(target) = &self.link_target {
-            let _ = write!(line, " -> {}", one_line(target));
+impl Listed<'_> {
+    /// Adds a line in the way of `ls -l` and `borg list` to `out`; times are in UTC.
+    pub fn line(&self, clock: &mut Clock, out: &mut String) {
+        out.push_str(self.mode.as_ref().map_or("d---------", Mode::text));
+        for (name, number) in [(&self.user, self.uid), (&self.group, self.gid)] {
+            out.push(' ');
+            column(out, 8, |out| match (name, number) {
+                (Some(Text(name)), _) if !name.is_empty() => show(name, out),
+                (_, Some(number)) => push_number(u64::from(number), out),
+                _ => out.push('-'),
+            });
         }
-        if let Some(first) = &self.hard_link_to {
-            let _ = write!(line, " link to {}", one_line(first));
+        out.push(' ');
+        let digits = self.size.checked_ilog10().unwrap_or_default() as usize + 1;
+        out.push_str(&SPACES[..11_usize.saturating_sub(digits)]);
+        push_number(self.size, out);
+        out.push(' ');
+        column(out, 19, |out| clock.seconds(self.modified, out));
+        out.push(' ');
+        show(self.path.0, out);
+        for (says, target) in [(" -> ", &self.link_target), (" link to ", &self.hard_link_to)] {
+            if let Some(Text(target)) = target {
+                out.push_str(says);
+                show(target, out);
+            }
         }
-        line
+        out.push('\n');
+    }
+}
+
+/// Bytes of a name, shown as text.
+#[derive(Debug, Clone, Copy)]
+struct Text<'a>(&'a [u8]);
+
+impl Serialize for Text<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&String::from_utf8_lossy(self.0))
+    }
+}
+
+const SPACES: &str = "                   ";
+
+/// Adds what `write` writes, and spaces until it has as many characters.
+fn column(out: &mut String, width: usize, write: impl FnOnce(&mut String)) {
+    let start = out.len();
+    write(out);
+    let written = &out[start..];
+    let count = if written.is_ascii() { written.len() } else { written.chars().count() };
+    out.push_str(&SPACES[..width.saturating_sub(count)]);
+}
+
+fn push_number(number: u64, out: &mut String) {
+    if number < 10 {
+        out.push(char::from(b'0' + number as u8));
+    } else {
+        let _ = write!(out, "{number}");
+    }
+}
+
+/// Adds a name so that it stays on its line and does not steer the terminal.
+fn show(name: &[u8], out: &mut String) {
+    match std::str::from_utf8(name) {
+        Ok(text) if name.iter().all(|byte| (b' '..=b'~').contains(byte)) => out.push_str(text),
+        _ => out.push_str(&one_line(&String::from_utf8_lossy(name))),
     }
 }
 
@@ -118,33 +157,48 @@ fn kind(kind: Kind) -> &'static str {
 }
 
 /// Type and permissions in the letters of `ls`.
-fn mode(item: &Item) -> String {
-    let kind = match item.kind() {
-        Kind::File if item.hard_link_target().is_some() => 'h',
-        Kind::File => '-',
-        Kind::Directory => 'd',
-        Kind::Symlink => 'l',
-        Kind::Fifo => 'p',
-        Kind::CharDevice => 'c',
-        Kind::BlockDevice => 'b',
-        Kind::Other => '?',
-    };
-    let bits = item.permissions();
-    let mut text = String::from(kind);
-    for (shift, special, letter) in [(6, 0o4000, 's'), (3, 0o2000, 's'), (0, 0o1000, 't')] {
-        text.push(if bits >> shift & 4 != 0 { 'r' } else { '-' });
-        text.push(if bits >> shift & 2 != 0 { 'w' } else { '-' });
-        text.push(match (bits & special != 0, bits >> shift & 1 != 0) {
-            (true, true) => letter,
-            (true, false) => letter.to_ascii_uppercase(),
-            (false, true) => 'x',
-            (false, false) => '-',
-        });
+#[derive(Debug)]
+struct Mode([u8; 10]);
+
+impl Mode {
+    fn of(entry: &Entry<'_>) -> Self {
+        let mut letters = [b'-'; 10];
+        letters[0] = match entry.kind {
+            Kind::File if entry.is_link => b'h',
+            Kind::File => b'-',
+            Kind::Directory => b'd',
+            Kind::Symlink => b'l',
+            Kind::Fifo => b'p',
+            Kind::CharDevice => b'c',
+            Kind::BlockDevice => b'b',
+            Kind::Other => b'?',
+        };
+        let bits = entry.permissions();
+        for (bit, letter) in letters[1..].iter_mut().enumerate() {
+            if bits >> (8 - bit) & 1 != 0 {
+                *letter = b"rwx"[bit % 3];
+            }
+        }
+        for (at, special, letter) in [(3, 0o4000, b's'), (6, 0o2000, b's'), (9, 0o1000, b't')] {
+            if bits & special != 0 {
+                letters[at] = if letters[at] == b'x' { letter } else { letter.to_ascii_uppercase() };
+            }
+        }
+        Self(letters)
     }
-    text
+
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
 }
 
-/// Nanoseconds since 1970 as a time; none for what no calendar of ours holds.
-fn utc(nanoseconds: i128) -> Option<jiff::Timestamp> {
-    jiff::Timestamp::from_nanosecond(nanoseconds).ok()
+impl Serialize for Mode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.text())
+    }
+}
+
+#[expect(clippy::ref_option, reason = "what serde calls it with")]
+fn time<S: Serializer>(nanoseconds: &Option<i128>, serializer: S) -> Result<S::Ok, S::Error> {
+    nanoseconds.and_then(utc).serialize(serializer)
 }

@@ -1,5 +1,6 @@
 //! How things look to people.
 
+pub mod clock;
 pub mod contents;
 pub mod item;
 pub mod listing;

@@ -1,10 +1,10 @@
 //! What reading or extracting from an archive came to.
 
-use reprise_borg::{Problem, ProblemKind, Report};
+use reprise_borg::{Catalogue, Problem, ProblemKind, Report};
 use reprise_model::Message;
 use serde::Serialize;
 
-use crate::failure::Exit;
+use crate::failure::{Exit, Failure};
 use crate::ui::{Ui, name, one_line};
 
 /// Problems shown to people one by one; programs get all that are known.
@@ -71,6 +71,14 @@ pub fn warn(report: &Report, ui: &Ui) -> Exit {
         nothing_matches(pattern, ui);
     }
     if report.is_clean() && report.unmatched.is_empty() { Exit::Done } else { Exit::Warnings }
+}
+
+/// Fails if items may be missing because the archive's metadata is damaged.
+pub fn lost_metadata(catalogue: Catalogue) -> Result<(), Failure> {
+    match catalogue.into_lost().into_iter().next() {
+        Some(error) => Err(error.into()),
+        None => Ok(()),
+    }
 }
 
 /// Warns that a pattern was in vain.
