@@ -66,7 +66,9 @@ pub use archive::{Archive, ArchiveInfo, ArchiveStats, Items, Tam};
 pub use catalogue::{Catalogue, Entry, Node};
 pub use crypto::{Encryption, PassphraseError};
 pub use error::Error;
-pub use extract::{Attribute, Extraction, Options, Owners, Placement, Problem, ProblemKind, Report};
+pub use extract::{
+    Attribute, Change, Changed, Extraction, Options, Owners, Placement, Problem, ProblemKind, Report,
+};
 pub use id::Id;
 pub use item::{Chunk, Item, Kind, Xattr};
 pub use lock::Lock;

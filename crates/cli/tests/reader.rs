@@ -393,3 +393,27 @@ fn cancelling_ends_in_good_order() {
     assert!(rest.len() < 8_999_999 && noise(9_000_000)[1..].starts_with(&rest));
     assert!(!library.path("repo/lock.roster").exists());
 }
+
+#[test]
+fn only_what_changed_is_extracted_again() {
+    let library = Library::new();
+    library.make("to");
+    library.reprise("to", &["extract", "../repo::two", "--devices"]).expect(0);
+    let only_changed = ["extract", "../repo::two", "--devices", "--only-changed"];
+    let all = library.reprise("to", &[&only_changed[..], &["--json"]].concat()).expect(0).json();
+    assert_eq!(all["report"]["unchanged"], all["report"]["items"], "{all}");
+    fs::write(library.path("to/etc/hostname"), "other\n").unwrap();
+    fs::remove_file(library.path("to/etc/later")).unwrap();
+    let told = library.reprise("to", &[&only_changed[..], &["--dry-run"]].concat()).expect(0);
+    assert!(told.stdout.contains("new        etc/later\n"), "{}", told.stdout);
+    assert!(told.stdout.contains("content    etc/hostname\n"), "{}", told.stdout);
+    assert_eq!(fs::read_to_string(library.path("to/etc/hostname")).unwrap(), "other\n");
+    library.reprise("to", &only_changed).expect(0);
+    library.make("theirs");
+    library.borg("theirs", &["extract", "../repo::two"]);
+    let [here, there] = ["to", "theirs"].map(|name| Tree::of(&library.path(name)).without_root_time());
+    assert_same(&there, &here, "extracted trees differ");
+    let elsewhere = ["extract", "repo::two", "--only-changed", "--dry-run", "--to", "nowhere"];
+    let ended = library.reprise("", &elsewhere).expect(2);
+    assert!(ended.stderr.contains("nowhere"), "{}", ended.stderr);
+}

@@ -132,7 +132,24 @@ impl<'r> Archive<'r> {
         root: &Path,
         observer: &dyn Observer,
     ) -> Result<Report, Error> {
-        extract::to_directory(self, extraction, root, observer)
+        if extraction.options.only_changed {
+            extract::update_directory(self, extraction, root, false, observer)
+        } else {
+            extract::to_directory(self, extraction, root, observer)
+        }
+    }
+
+    /// Tells what extracting only what has changed ([`Options::only_changed`]) into `root` would change, and changes nothing.
+    /// Content is compared, but nothing is read in the repository beside the items; the report's bytes are those that would be.
+    ///
+    /// [`Options::only_changed`]: crate::Options::only_changed
+    pub fn compare(
+        &self,
+        extraction: &Extraction,
+        root: &Path,
+        observer: &dyn Observer,
+    ) -> Result<Report, Error> {
+        extract::update_directory(self, extraction, root, true, observer)
     }
 
     /// Reads all that an extraction would take, verifies it and puts it nowhere. The report tells what extracting would

@@ -7,9 +7,11 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{AtFlags, Gid, IFlags, Mode, Timespec, Timestamps, Uid, XattrFlags};
+use rustix::io::Errno;
 
 use super::owners::Directory;
 use super::{Attribute, ProblemKind, acl};
@@ -26,14 +28,15 @@ pub(super) enum Handle<'a> {
 }
 
 impl Handle<'_> {
-    fn fd(&self) -> BorrowedFd<'_> {
+    /// For calls that take any descriptor.
+    pub fn fd(&self) -> BorrowedFd<'_> {
         match self {
             Self::Open(fd) | Self::Path(fd) | Self::Symlink(fd, ..) => *fd,
         }
     }
 
     /// Descriptors opened as mere paths are refused by some calls, which then need a path after all.
-    fn by_path(fd: BorrowedFd<'_>) -> String {
+    pub fn by_path(fd: BorrowedFd<'_>) -> String {
         format!("/proc/self/fd/{}", fd.as_raw_fd())
     }
 
@@ -55,13 +58,65 @@ impl Handle<'_> {
             Self::Open(fd) => rustix::fs::fsetxattr(fd, name, value, flags)?,
             Self::Path(fd) => rustix::fs::setxattr(Self::by_path(*fd), name, value, flags)?,
             Self::Symlink(_, dir, link) => {
-                let mut path = Self::by_path(*dir).into_bytes();
-                path.push(b'/');
-                path.extend_from_slice(link.as_bytes());
-                rustix::fs::lsetxattr(OsStr::from_bytes(&path), name, value, flags)?;
+                rustix::fs::lsetxattr(Self::in_dir(*dir, link), name, value, flags)?;
             }
         }
         Ok(())
+    }
+
+    /// The names of the extended attributes; none where the file system has no such thing.
+    pub fn xattr_names(&self) -> io::Result<Vec<Vec<u8>>> {
+        let listed = with_room(|names| match self {
+            Self::Open(fd) => rustix::fs::flistxattr(fd, names),
+            Self::Path(fd) => rustix::fs::listxattr(Self::by_path(*fd), names),
+            Self::Symlink(_, dir, link) => rustix::fs::llistxattr(Self::in_dir(*dir, link), names),
+        });
+        let names = match listed {
+            Err(Errno::OPNOTSUPP) => Vec::new(),
+            listed => listed?,
+        };
+        let names = names.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+        Ok(names.map(<[u8]>::to_vec).collect())
+    }
+
+    /// The value of an extended attribute.
+    pub fn xattr(&self, name: &[u8]) -> io::Result<Vec<u8>> {
+        let name = OsStr::from_bytes(name);
+        Ok(with_room(|value| match self {
+            Self::Open(fd) => rustix::fs::fgetxattr(fd, name, value),
+            Self::Path(fd) => rustix::fs::getxattr(Self::by_path(*fd), name, value),
+            Self::Symlink(_, dir, link) => rustix::fs::lgetxattr(Self::in_dir(*dir, link), name, value),
+        })?)
+    }
+
+    /// Takes an extended attribute away.
+    pub fn remove_xattr(&self, name: &[u8]) -> io::Result<()> {
+        let name = OsStr::from_bytes(name);
+        match self {
+            Self::Open(fd) => rustix::fs::fremovexattr(fd, name)?,
+            Self::Path(fd) => rustix::fs::removexattr(Self::by_path(*fd), name)?,
+            Self::Symlink(_, dir, link) => rustix::fs::lremovexattr(Self::in_dir(*dir, link), name)?,
+        }
+        Ok(())
+    }
+
+    /// A path to a name in an open directory, for calls that take nothing else.
+    fn in_dir(dir: BorrowedFd<'_>, name: &OsStr) -> PathBuf {
+        Path::new(&Self::by_path(dir)).join(name)
+    }
+}
+
+/// What `call` writes, which is most often short, and 64 KiB at most.
+fn with_room(call: impl Fn(&mut [u8]) -> rustix::io::Result<usize>) -> rustix::io::Result<Vec<u8>> {
+    let attempt = |room| {
+        let mut buffer = vec![0; room];
+        let length = call(&mut buffer)?;
+        buffer.truncate(length);
+        Ok(buffer)
+    };
+    match attempt(512) {
+        Err(Errno::RANGE) => attempt(1 << 16),
+        done => done,
     }
 }
 
@@ -127,6 +182,14 @@ pub(super) fn has_flags(item: &Item) -> bool {
         && FLAGS.iter().any(|(bit, _)| item.bsdflags & bit != 0)
 }
 
+/// Whether something has other flags than the archive says.
+pub(super) fn flags_differ(fd: BorrowedFd<'_>, item: &Item) -> bool {
+    matches!(item.kind(), Kind::File | Kind::Directory)
+        && rustix::fs::ioctl_getflags(fd).is_ok_and(|found| {
+            FLAGS.iter().any(|(bit, flag)| (item.bsdflags & bit != 0) != found.contains(*flag))
+        })
+}
+
 /// Sets flags such as immutability, after which nothing else can be done. File systems without flags are no problem.
 pub(super) fn restore_flags(fd: impl AsFd, bsdflags: u64) -> Result<(), ProblemKind> {
     let set = || {
@@ -141,7 +204,7 @@ pub(super) fn restore_flags(fd: impl AsFd, bsdflags: u64) -> Result<(), ProblemK
         if wanted == before { Ok(()) } else { rustix::fs::ioctl_setflags(&fd, wanted) }
     };
     match set() {
-        Ok(()) | Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOTTY) => Ok(()),
+        Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOTTY) => Ok(()),
         Err(error) => {
             Err(ProblemKind::Attribute { attribute: Attribute::Flags, cause: Arc::new(error.into()) })
         }

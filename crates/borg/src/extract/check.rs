@@ -6,14 +6,15 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use reprise_model::Observer;
 
+use super::dispatch::{Link, Work, dispatch};
 use super::pool::Arriving;
 use super::run::{Run, drive};
-use super::select::{Action, Content, Selector, Target};
+use super::select::{Content, Selector};
 use super::window::Window;
 use super::{Extraction, ProblemKind, Report, known_problems};
 use crate::Error;
 use crate::archive::Archive;
-use crate::item::{Item, Kind};
+use crate::item::Item;
 
 /// Reads what an extraction would. See [`Archive::check`].
 pub(crate) fn to_nowhere(
@@ -24,7 +25,13 @@ pub(crate) fn to_nowhere(
     let mut selector = Selector::new(extraction)?;
     let run = Run::new(archive.repository, &extraction.options, observer);
     let mut links = Vec::new();
-    drive(archive, &run, &run, |window, item| place(&run, &mut selector, window, &mut links, item));
+    drive(archive, &run, &run, |window, item| {
+        dispatch(&run, &mut selector, item, |item, destination, work| match work {
+            Work::File(content) => file(&run, window, item, destination, content),
+            Work::Directory | Work::Special => run.count(),
+            Work::Link(link) => links.push(link),
+        });
+    });
     // Only now is it known of every file whether it is whole.
     for Link { path, first, to, destination } in links {
         if run.was_made(&to) {
@@ -36,58 +43,6 @@ pub(crate) fn to_nowhere(
     let mut report = run.into_result()?;
     report.unmatched = selector.unmatched();
     Ok(report)
-}
-
-/// A further name of a file.
-struct Link {
-    path: Vec<u8>,
-    first: Vec<u8>,
-    to: Vec<u8>,
-    destination: Vec<u8>,
-}
-
-fn place(
-    run: &Run<'_>,
-    selector: &mut Selector,
-    window: &mut Window<'_, Checked>,
-    links: &mut Vec<Link>,
-    mut item: Item,
-) {
-    let targets = selector.targets(&item);
-    if targets.is_empty() {
-        return;
-    }
-    run.observer.item(&item.path);
-    let own = Content {
-        chunks: item.chunks.take().unwrap_or_default(),
-        healthy: std::mem::take(&mut item.chunks_healthy),
-    };
-    for target in targets {
-        let Target { destination, action } = match target {
-            Ok(target) => target,
-            Err((destination, kind)) => {
-                run.problem(&item.path, destination.as_deref(), kind);
-                continue;
-            }
-        };
-        match (action, item.kind()) {
-            (Action::Link(to), _) => {
-                let first = item.source.clone().unwrap_or_default();
-                links.push(Link { path: item.path.clone(), first, to, destination });
-            }
-            (Action::CreateWith(content), _) => file(run, window, &item, destination, &content),
-            (Action::Create, Kind::File) => file(run, window, &item, destination, &own),
-            (Action::Create, Kind::CharDevice | Kind::BlockDevice) if !run.options.devices => {
-                run.not_made(&destination);
-                run.problem(&item.path, Some(&destination), ProblemKind::Device);
-            }
-            (Action::Create, Kind::Other) => {
-                let kind = ProblemKind::Refused { reason: "it is of an unknown type" };
-                run.problem(&item.path, Some(&destination), kind);
-            }
-            (Action::Create, _) => run.count(),
-        }
-    }
 }
 
 fn file(

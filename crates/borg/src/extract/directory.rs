@@ -11,11 +11,12 @@ use reprise_model::Observer;
 use rustix::fs::{FileType, Mode, OFlags};
 
 use super::attributes::{self, Handle};
+use super::dispatch::{Link, Work, dispatch};
 use super::file::Incoming;
 use super::pool::{LateFlags, Shared};
 use super::root::Root;
 use super::run::drive;
-use super::select::{Action, Content, Selector, Target};
+use super::select::{Content, Selector};
 use super::window::Window;
 use super::{Extraction, ProblemKind, Report, known_problems, size_of};
 use crate::archive::Archive;
@@ -35,7 +36,12 @@ pub(crate) fn to_directory(
     let shared = Shared::new(archive.repository, opened, options, observer);
     let mut later = Later::default();
     drive(archive, &shared.run, &shared, |window, item| {
-        place(&shared, &mut selector, window, &mut later, item);
+        dispatch(&shared.run, &mut selector, item, |item, destination, work| match work {
+            Work::File(content) => file(&shared, window, item, destination, content, Incoming::new),
+            Work::Directory => later.make_directory(&shared, item, destination),
+            Work::Special => special(&shared, item, &destination),
+            Work::Link(link) => later.links.push(link),
+        });
     });
     later.run(&shared);
     let mut report = shared.run.into_result()?;
@@ -43,72 +49,36 @@ pub(crate) fn to_directory(
     Ok(report)
 }
 
-/// Does with an item what its targets ask for.
-fn place(
-    shared: &Shared<'_>,
-    selector: &mut Selector,
-    window: &mut Window<'_, Incoming>,
-    later: &mut Later,
-    mut item: Item,
-) {
-    let targets = selector.targets(&item);
-    if targets.is_empty() {
-        return;
-    }
-    shared.observer.item(&item.path);
-    let own = Content {
-        chunks: item.chunks.take().unwrap_or_default(),
-        healthy: std::mem::take(&mut item.chunks_healthy),
-    };
-    for target in targets {
-        let Target { destination, action } = match target {
-            Ok(target) => target,
-            Err((destination, kind)) => {
-                shared.problem(&item.path, destination.as_deref(), kind);
-                continue;
-            }
-        };
-        match (action, item.kind()) {
-            (Action::Link(to), _) => later.links.push(Link {
-                path: item.path.clone(),
-                first: item.source.clone().unwrap_or_default(),
-                to,
-                destination,
-            }),
-            (Action::CreateWith(content), _) => file(shared, window, &item, destination, &content),
-            (Action::Create, Kind::File) => file(shared, window, &item, destination, &own),
-            (Action::Create, Kind::Directory) => match shared.root.create_dir(&destination) {
-                Ok(()) => later.directory(item.clone(), destination),
-                Err(error) => shared.creation_failed(&item.path, &destination, error),
-            },
-            (Action::Create, _) => special(shared, &item, &destination),
-        }
-    }
-}
-
 /// Sends a file on its way, unless it is known beforehand to be damaged.
-fn file(
+pub(super) fn file<F>(
     shared: &Shared<'_>,
-    window: &mut Window<'_, Incoming>,
+    window: &mut Window<'_, F>,
     item: &Item,
     destination: Vec<u8>,
     content: &Content,
+    make: impl FnOnce(Item, Vec<u8>, u64, usize) -> F,
 ) {
+    if is_whole(shared, item, &destination, content) {
+        let file = make(item.clone(), destination, size_of(&content.chunks), content.chunks.len());
+        window.add(&Arc::new(file), &content.chunks);
+    }
+}
+
+/// Whether nothing of the content is known to be lost, which is told, or the file is wanted all the same.
+pub(super) fn is_whole(shared: &Shared<'_>, item: &Item, destination: &[u8], content: &Content) -> bool {
     let problems = known_problems(item, &content.chunks, &content.healthy);
-    let damaged = !problems.is_empty();
+    let is_wanted = problems.is_empty() || shared.options.keep_damaged;
     for kind in problems {
-        shared.problem(&item.path, Some(&destination), kind);
+        shared.problem(&item.path, Some(destination), kind);
     }
-    if damaged && !shared.options.keep_damaged {
-        return shared.not_made(&destination);
+    if !is_wanted {
+        shared.not_made(destination);
     }
-    let size = size_of(&content.chunks);
-    let file = Arc::new(Incoming::new(item.clone(), destination, size, content.chunks.len()));
-    window.add(&file, &content.chunks);
+    is_wanted
 }
 
 /// Symbolic links, pipes, devices.
-fn special(shared: &Shared<'_>, item: &Item, destination: &[u8]) {
+pub(super) fn special(shared: &Shared<'_>, item: &Item, destination: &[u8]) {
     let mode = Mode::RUSR | Mode::WUSR;
     let node =
         |kind, device| move |dir: &OwnedFd, name: &OsStr| rustix::fs::mknodat(dir, name, kind, mode, device);
@@ -118,16 +88,9 @@ fn special(shared: &Shared<'_>, item: &Item, destination: &[u8]) {
             shared.root.create_other(destination, |dir, name| rustix::fs::symlinkat(&target, dir, name))
         }
         Kind::Fifo => shared.root.create_other(destination, node(FileType::Fifo, 0)),
-        Kind::CharDevice | Kind::BlockDevice if !shared.options.devices => {
-            shared.not_made(destination);
-            return shared.problem(&item.path, Some(destination), ProblemKind::Device);
-        }
         Kind::CharDevice => shared.root.create_other(destination, node(FileType::CharacterDevice, item.rdev)),
         Kind::BlockDevice => shared.root.create_other(destination, node(FileType::BlockDevice, item.rdev)),
-        Kind::File | Kind::Directory | Kind::Other => {
-            let kind = ProblemKind::Refused { reason: "it is of an unknown type" };
-            return shared.problem(&item.path, Some(destination), kind);
-        }
+        Kind::File | Kind::Directory | Kind::Other => return,
     };
     let (thing, dir) = match created {
         Ok(created) => created,
@@ -145,24 +108,26 @@ fn special(shared: &Shared<'_>, item: &Item, destination: &[u8]) {
     shared.finished(item, destination, &thing);
 }
 
-struct Link {
-    path: Vec<u8>,
-    first: Vec<u8>,
-    to: Vec<u8>,
-    destination: Vec<u8>,
-}
-
 /// What must wait until all files are there.
 #[derive(Default)]
-struct Later {
-    links: Vec<Link>,
+pub(super) struct Later {
+    pub links: Vec<Link>,
     directories: Vec<(Item, Vec<u8>)>,
     /// Where a directory stands in the list: of two items for one directory the last one counts.
     known: HashMap<Vec<u8>, usize>,
 }
 
 impl Later {
-    fn directory(&mut self, item: Item, destination: Vec<u8>) {
+    /// Makes a directory, whose attributes come later.
+    pub fn make_directory(&mut self, shared: &Shared<'_>, item: &Item, destination: Vec<u8>) {
+        match shared.root.create_dir(&destination) {
+            Ok(()) => self.directory(item.clone(), destination),
+            Err(error) => shared.creation_failed(&item.path, &destination, error),
+        }
+    }
+
+    /// Notes a directory that is there.
+    pub fn directory(&mut self, item: Item, destination: Vec<u8>) {
         if let Some(known) = self.known.get(&destination) {
             self.directories[*known].0 = item;
         } else {
@@ -172,25 +137,13 @@ impl Later {
     }
 
     fn run(mut self, shared: &Shared<'_>) {
-        for link in self.links {
+        for link in std::mem::take(&mut self.links) {
             if shared.stopped() {
                 return;
             }
-            let made = shared.was_made(&link.to).then(|| shared.root.link(&link.to, &link.destination));
-            match made {
-                Some(Ok(())) => shared.count(),
-                Some(Err(error)) if error.kind() != std::io::ErrorKind::NotFound => {
-                    shared.creation_failed(&link.path, &link.destination, error);
-                }
-                _ => {
-                    let kind = ProblemKind::HardLink { target: link.first };
-                    shared.problem(&link.path, Some(&link.destination), kind);
-                }
-            }
+            make_link(shared, &link);
         }
-        // The deepest first: what happens in a directory changes its time, and a read-only one admits nothing more.
-        self.directories.sort_by(|(_, a), (_, b)| b.cmp(a));
-        for (item, destination) in self.directories {
+        for (item, destination) in self.into_directories() {
             if shared.stopped() {
                 return;
             }
@@ -204,15 +157,42 @@ impl Later {
                 Err(error) => problem(ProblemKind::create(error)),
             }
         }
-        for LateFlags { path, destination, bsdflags } in shared.take_flags() {
-            let opened = shared.root.resolve(&destination, OFlags::RDONLY | OFlags::NOFOLLOW, Mode::empty());
-            let result = match opened {
-                Ok(file) => attributes::restore_flags(&file, bsdflags),
-                Err(error) => Err(ProblemKind::create(error)),
-            };
-            if let Err(kind) = result {
-                shared.problem(&path, Some(&destination), kind);
-            }
+        set_flags(shared);
+    }
+
+    /// The directories, the deepest first: what happens in a directory changes its time, and a read-only one admits nothing
+    /// more.
+    pub fn into_directories(mut self) -> Vec<(Item, Vec<u8>)> {
+        self.directories.sort_by(|(_, a), (_, b)| b.cmp(a));
+        self.directories
+    }
+}
+
+/// Gives a file that was made another name.
+pub(super) fn make_link(shared: &Shared<'_>, link: &Link) {
+    let made = shared.was_made(&link.to).then(|| shared.root.link(&link.to, &link.destination));
+    match made {
+        Some(Ok(())) => shared.count(),
+        Some(Err(error)) if error.kind() != std::io::ErrorKind::NotFound => {
+            shared.creation_failed(&link.path, &link.destination, error);
+        }
+        _ => {
+            let kind = ProblemKind::HardLink { target: link.first.clone() };
+            shared.problem(&link.path, Some(&link.destination), kind);
+        }
+    }
+}
+
+/// Sets the flags of files that had to get further names first.
+pub(super) fn set_flags(shared: &Shared<'_>) {
+    for LateFlags { path, destination, bsdflags } in shared.take_flags() {
+        let opened = shared.root.resolve(&destination, OFlags::RDONLY | OFlags::NOFOLLOW, Mode::empty());
+        let result = match opened {
+            Ok(file) => attributes::restore_flags(&file, bsdflags),
+            Err(error) => Err(ProblemKind::create(error)),
+        };
+        if let Err(kind) = result {
+            shared.problem(&path, Some(&destination), kind);
         }
     }
 }

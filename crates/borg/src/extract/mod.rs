@@ -9,8 +9,10 @@
 
 mod acl;
 mod attributes;
+mod changed;
 mod check;
 mod directory;
+mod dispatch;
 mod file;
 mod owners;
 mod path;
@@ -22,10 +24,11 @@ mod select;
 mod tar;
 mod window;
 
+pub(crate) use changed::to_directory as update_directory;
 pub(crate) use check::to_nowhere;
 pub(crate) use directory::to_directory;
 pub(crate) use path::{normalize, split};
-pub use report::{Attribute, Problem, ProblemKind, Report};
+pub use report::{Attribute, Change, Changed, Problem, ProblemKind, Report};
 pub(crate) use select::known_problems;
 pub(crate) use tar::to_tar;
 
@@ -100,6 +103,7 @@ impl Placement {
 }
 
 /// How to extract.
+#[expect(clippy::struct_excessive_bools, reason = "choices that do not depend on each other")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     /// Threads that read, verify and write; 0 for one per processor.
@@ -111,13 +115,24 @@ pub struct Options {
     /// Create device nodes, which needs root. Otherwise each is a problem: a backup of somebody else's making must not
     /// hand out access to disks.
     pub devices: bool,
+    /// Leave alone what is right already. Nothing is believed by its name or time: files are read and their content compared.
+    /// One that differs is made anew beside the old one and takes its place in one step. Nothing is removed that the archive
+    /// does not have.
+    pub only_changed: bool,
     /// Keep files with lost content, with zeros in its place. They are reported either way.
     pub keep_damaged: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { threads: 0, owners: Owners::Numeric, sparse: false, devices: false, keep_damaged: false }
+        Self {
+            threads: 0,
+            owners: Owners::Numeric,
+            sparse: false,
+            devices: false,
+            only_changed: false,
+            keep_damaged: false,
+        }
     }
 }
 

@@ -19,6 +19,10 @@ pub struct Report {
     pub items: u64,
     /// Bytes of content that were written.
     pub bytes: u64,
+    /// How many of the items were right already, where only what was not was extracted.
+    pub unchanged: u64,
+    /// What would be extracted, where only that was asked.
+    pub changed: Vec<Changed>,
     /// What could not be extracted as it was, at most 10,000 of them.
     pub problems: Vec<Problem>,
     /// How many more problems there were.
@@ -45,6 +49,30 @@ impl Report {
             self.more_problems += 1;
         }
     }
+}
+
+/// Something that is not as the archive has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Changed {
+    /// The item, as the archive names it.
+    pub path: Vec<u8>,
+    /// What about it.
+    pub what: Change,
+}
+
+/// How something is not as the archive has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Change {
+    /// It is not there.
+    New,
+    /// Something of another kind is in its place.
+    Kind,
+    /// It holds or leads to something else, or shares its content with other names than in the archive.
+    Content,
+    /// Only its owner, mode, times, extended attributes, ACLs or flags are others.
+    Attributes,
 }
 
 /// Something that was not extracted as it was.

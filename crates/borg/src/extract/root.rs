@@ -141,7 +141,17 @@ impl Root {
         // Without AT_SYMLINK_FOLLOW: should `existing` have become a symbolic link, it is linked itself.
         let link = || rustix::fs::linkat(&from_dir, OsStr::from_bytes(from), &to_dir, to, AtFlags::empty());
         match link() {
-            Err(Errno::EXIST) => {
+            Err(Errno::EXIST) => {}
+            done => return Ok(done?),
+        }
+        // What is there goes in the same step.
+        let beside = name_beside()?;
+        rustix::fs::linkat(&from_dir, OsStr::from_bytes(from), &to_dir, &beside, AtFlags::empty())?;
+        let renamed = rustix::fs::renameat(&to_dir, &beside, &to_dir, to);
+        // It is still there if that failed, or if both were the same file.
+        let _ = rustix::fs::unlinkat(&to_dir, &beside, AtFlags::empty());
+        match renamed {
+            Err(Errno::ISDIR) => {
                 self.clear(path)?;
                 Ok(link()?)
             }
@@ -168,4 +178,19 @@ impl Root {
         }
         Ok(())
     }
+}
+
+/// Creates a file that only its owner can read in the directory `dir`, under a name of its own, which is returned with it.
+pub(super) fn create_beside(dir: &OwnedFd) -> io::Result<(String, File)> {
+    let name = name_beside()?;
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(dir, &name, flags, PRIVATE_FILE)?;
+    Ok((name, File::from(file)))
+}
+
+/// A name for what is to take the place of something else once it is complete.
+fn name_beside() -> io::Result<String> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(io::Error::other)?;
+    Ok(format!(".reprise-{:016x}", u64::from_le_bytes(random)))
 }

@@ -72,7 +72,10 @@ pub struct SelectionArgs {
 }
 
 const EXTRACT_HELP: &str = "\
-What is there under the same name is replaced. A damaged file is left out and
+What is there under the same name is replaced; nothing is removed that the archive
+does not have. With --only-changed, files are read and compared with the archive;
+one that differs is made anew beside the old one, from unchanged parts of it and
+the rest from the archive, and takes its place in one step. A damaged file is left out and
 named; all others are extracted. Exit codes: 0 done, 1 something is damaged, was
 left out or matched nothing, 2 error, 130 cancelled; what was extracted stays.
 
@@ -81,7 +84,8 @@ Examples:
   reprise extract /backup/borg::latest etc --to /tmp/old      one directory
   reprise extract /backup/borg::latest var/lib/docker/volumes/shop_db/_data \\
       --strip-components 6 --to /tmp/db
-  reprise extract /backup/borg::latest --exclude '*.log' --dry-run";
+  reprise extract /backup/borg::latest --exclude '*.log' --dry-run
+  reprise extract /backup/borg::latest srv --to / --only-changed";
 
 /// Arguments of `reprise extract`.
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
@@ -100,6 +104,10 @@ pub struct ExtractArgs {
     /// Read and verify everything, write nothing
     #[arg(long, short = 'n')]
     pub dry_run: bool,
+    /// Leave alone what is right already: compares content, attributes and links with
+    /// what is there; with --dry-run, lists what would change
+    #[arg(long)]
+    pub only_changed: bool,
     /// Make holes where content is zeros
     #[arg(long)]
     pub sparse: bool,

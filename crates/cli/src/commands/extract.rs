@@ -20,13 +20,25 @@ use crate::view::report::{self, Told};
 pub fn run(args: &ExtractArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Exit, Failure> {
     let placement = placement(&args.selection)?;
     let owners = if args.numeric_ids { Owners::Numeric } else { Owners::ByName };
-    let options = Options { owners, sparse: args.sparse, devices: args.devices, ..Options::default() };
+    let options = Options {
+        owners,
+        sparse: args.sparse,
+        devices: args.devices,
+        only_changed: args.only_changed,
+        ..Options::default()
+    };
     let (repository, archive_name) = repository::open_archive(&args.location, env)?;
     let archive = repository.archive(&archive_name)?;
     let total = archive.info().stats.map(|stats| stats.original).filter(|_| args.selection.is_everything());
     let extraction = Extraction::of([placement]).with(options);
     let to = std::path::absolute(args.to.clone().unwrap_or_else(|| PathBuf::from(".")))?;
-    let report = if args.dry_run {
+    let report = if args.dry_run && args.only_changed {
+        if !to.is_dir() {
+            return Err(Failure::new(format!("there is no directory {} to compare with", to.display()))
+                .hint("leave out --only-changed: everything would be extracted"));
+        }
+        archive.compare(&extraction, &to, &Meter::new(total, cancel))?
+    } else if args.dry_run {
         archive.check(&extraction, &Meter::new(total, cancel))?
     } else {
         std::fs::create_dir_all(&to)
@@ -44,12 +56,18 @@ pub fn run(args: &ExtractArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Ex
         let to = (!args.dry_run).then(|| to.to_string_lossy());
         Ui::print_json(&json!({ "archive": archive_name, "to": to, "report": Told::of(&report) }));
     } else {
-        let done = if args.dry_run {
-            Message::new("extract-rehearsed")
-        } else {
-            Message::new("extract-done").text("path", name(to.as_os_str().as_bytes()))
+        if args.dry_run && args.only_changed {
+            report::list_changes(&report)?;
+        }
+        let message = match (args.dry_run, args.only_changed) {
+            (true, true) => Message::new("extract-compared"),
+            (true, false) => Message::new("extract-rehearsed"),
+            (false, _) => Message::new("extract-done").text("path", name(to.as_os_str().as_bytes())),
         };
-        Ui::note(&ui.text(&done.count("count", report.items).bytes("size", report.bytes)));
+        Ui::note(&ui.text(&message.count("count", report.items).bytes("size", report.bytes)));
+        if args.only_changed {
+            Ui::note(&ui.text(&Message::new("extract-unchanged").count("count", report.unchanged)));
+        }
     }
     Ok(exit)
 }

@@ -1,6 +1,8 @@
 //! What reading or extracting from an archive came to.
 
-use reprise_borg::{Catalogue, Problem, ProblemKind, Report};
+use std::io::Write;
+
+use reprise_borg::{Catalogue, Change, Changed, Problem, ProblemKind, Report};
 use reprise_model::Message;
 use serde::Serialize;
 
@@ -15,9 +17,47 @@ const SHOWN: usize = 100;
 pub struct Told {
     items: u64,
     bytes: u64,
+    unchanged: u64,
+    changed: Vec<ToldChange>,
     problems: Vec<ToldProblem>,
     more_problems: u64,
     unmatched: Vec<String>,
+}
+
+/// What would be extracted.
+#[derive(Debug, Serialize)]
+pub struct ToldChange {
+    path: String,
+    what: &'static str,
+}
+
+impl ToldChange {
+    fn of(changed: &Changed) -> Self {
+        let what = match changed.what {
+            Change::New => "new",
+            Change::Kind => "kind",
+            Change::Attributes => "attributes",
+            _ => "content",
+        };
+        Self { path: String::from_utf8_lossy(&changed.path).into_owned(), what }
+    }
+}
+
+/// Lists what would be extracted, a line each.
+pub fn list_changes(report: &Report) -> Result<(), Failure> {
+    let mut out = std::io::BufWriter::new(std::io::stdout());
+    for changed in &report.changed {
+        let ToldChange { path, what } = ToldChange::of(changed);
+        match writeln!(out, "{what:<10} {}", one_line(&path)) {
+            // Nobody reads on.
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
+            written => written?,
+        }
+    }
+    match out.flush() {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
 /// A problem of one item.
@@ -57,6 +97,8 @@ impl Told {
         Self {
             items: report.items,
             bytes: report.bytes,
+            unchanged: report.unchanged,
+            changed: report.changed.iter().map(ToldChange::of).collect(),
             problems: report.problems.iter().map(ToldProblem::of).collect(),
             more_problems: report.more_problems,
             unmatched: report.unmatched.clone(),

@@ -174,6 +174,14 @@ extract-done = { $count ->
     [one] 1 item
    *[other] { $count } items
 }, { $size }, extracted to { $path }
+extract-compared = { $count ->
+    [one] 1 item
+   *[other] { $count } items
+} compared, { $size } would come from the archive; nothing was written
+extract-unchanged = { $count ->
+    [one] 1 of them was right already
+   *[other] { $count } of them were right already
+}
 extract-rehearsed = { $count ->
     [one] 1 item
    *[other] { $count } items

@@ -174,6 +174,14 @@ extract-done = { $count ->
     [one] { $count } élément
    *[other] { $count } éléments
 }, { $size }, extraits vers { $path }
+extract-compared = { $count ->
+    [one] { $count } élément comparé
+   *[other] { $count } éléments comparés
+}, { $size } viendraient de l’archive ; rien n’a été écrit
+extract-unchanged = { $count ->
+    [one] dont { $count } était déjà tel quel
+   *[other] dont { $count } étaient déjà tels quels
+}
 extract-rehearsed = { $count ->
     [one] { $count } élément
    *[other] { $count } éléments
