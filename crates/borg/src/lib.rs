@@ -62,7 +62,7 @@ mod segment;
 mod store;
 mod verify;
 
-pub use archive::{Archive, ArchiveInfo, ArchiveStats, Items, Tam};
+pub use archive::{Archive, ArchiveInfo, ArchiveStats, DirectorySize, Items, Tam};
 pub use catalogue::{Catalogue, Entry, Node};
 pub use crypto::{Encryption, PassphraseError};
 pub use error::Error;

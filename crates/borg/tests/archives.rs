@@ -148,3 +148,48 @@ fn single_files_are_read_whole_or_in_part_up_to_a_limit() {
     assert!(matches!(archive.read(&dir, 0..1), Err(Error::Invalid { .. })));
     assert!(matches!(archive.find(b"nothing"), Err(Error::NoSuchPath { path }) if path == b"nothing"));
 }
+
+#[test]
+fn directories_tell_what_they_hold_and_what_is_theirs_alone() {
+    let bench = Bench::with("repokey");
+    let src = bench.src();
+    fs::create_dir_all(src.join("www/cache")).unwrap();
+    fs::create_dir_all(src.join("empty")).unwrap();
+    fs::write(src.join("www/old"), noise(1, 400_000)).unwrap();
+    fs::hard_link(src.join("www/old"), src.join("www/same")).unwrap();
+    bench.create("before", &[]);
+    fs::write(src.join("www/cache/new"), noise(2, 300_000)).unwrap();
+    fs::write(src.join("top"), noise(2, 300_000)).unwrap();
+    bench.create("a", &[]);
+    let repository = bench.open();
+    let archive = repository.archive("a").unwrap();
+
+    let told = |depth| {
+        let all = archive.directories(depth, &Unobserved).unwrap();
+        let facts = all.into_iter().map(|size| {
+            (
+                String::from_utf8(size.path).unwrap(),
+                size.files,
+                size.original,
+                size.stored > size.original,
+                size.unique,
+            )
+        });
+        facts.collect::<Vec<_>>()
+    };
+    let all = told(2);
+    let paths: Vec<_> =
+        all.iter().map(|(path, files, original, ..)| (path.as_str(), *files, *original)).collect();
+    assert_eq!(
+        paths,
+        [("", 4, 1_000_000), ("empty", 0, 0), ("www", 3, 700_000), ("www/cache", 1, 300_000)],
+        "with what is below"
+    );
+    // Noise takes a little more than its size; what both new files hold is there once.
+    assert!(all[0].3);
+    assert!((300_000..310_000).contains(&all[0].4), "{all:?}");
+    let in_one_place = all[3].4;
+    assert!(in_one_place == 0 || in_one_place == all[0].4, "{all:?}");
+    assert_eq!(told(1).len(), 3);
+    assert_eq!(told(0), all[..1]);
+}

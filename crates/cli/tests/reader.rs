@@ -417,3 +417,18 @@ fn only_what_changed_is_extracted_again() {
     let ended = library.reprise("", &elsewhere).expect(2);
     assert!(ended.stderr.contains("nowhere"), "{}", ended.stderr);
 }
+
+#[test]
+fn info_tells_what_takes_the_space() {
+    let library = Library::new();
+    let json = library.reprise("", &["info", "repo::two", "--directories", "--json"]).expect(0).json();
+    let directories = json["directories"].as_array().unwrap();
+    let paths: Vec<_> = directories.iter().map(|directory| directory["path"].as_str().unwrap()).collect();
+    assert_eq!(paths, ["", "etc", "srv"]);
+    assert_eq!(directories[2]["unique_bytes"], 0, "the other archive has it as well");
+    assert!(directories[1]["unique_bytes"].as_u64().unwrap() > 0, "but for one file");
+    let shown = library.reprise("", &["info", "repo::two", "--directories", "--depth", "2"]).expect(0).stdout;
+    assert!(shown.lines().any(|line| line.trim_end().ends_with("srv/data")), "{shown}");
+    library.reprise("", &["info", "repo", "--directories"]).expect(2);
+    library.reprise("", &["info", "repo::two", "--depth", "2"]).expect(2);
+}

@@ -1,5 +1,6 @@
 //! An archive: one backup, with its description and its items.
 
+mod directories;
 mod info;
 mod items;
 mod pieces;
@@ -7,6 +8,7 @@ mod read;
 mod sizes;
 mod stream;
 
+pub use directories::DirectorySize;
 pub use info::{ArchiveInfo, ArchiveStats, Tam};
 pub use items::Items;
 pub(crate) use stream::Spot;
@@ -169,6 +171,12 @@ impl<'r> Archive<'r> {
         observer: &dyn Observer,
     ) -> Result<Report, Error> {
         extract::to_tar(self, extraction, writer, observer)
+    }
+
+    /// What its directories hold down to `depth` names, sorted by path; the first one is the whole archive. Reads the metadata
+    /// of every archive of the repository once.
+    pub fn directories(&self, depth: usize, observer: &dyn Observer) -> Result<Vec<DirectorySize>, Error> {
+        directories::sizes(self, depth, observer)
     }
 
     /// Bytes this archive takes in the repository that no other archive uses: what deleting it would free. Reads

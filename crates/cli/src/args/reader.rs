@@ -197,7 +197,8 @@ pub struct VerifyArgs {
 const INFO_HELP: &str = "\
 Examples:
   reprise info /backup/borg
-  reprise info /backup/borg::latest --deduplicated";
+  reprise info /backup/borg::latest --deduplicated
+  reprise info /backup/borg::latest --directories --depth 2   what takes the space";
 
 /// Arguments of `reprise info`.
 #[derive(Debug, Args)]
@@ -209,6 +210,12 @@ pub struct InfoArgs {
     /// Also what deleting the archive alone would free (reads all metadata)
     #[arg(long)]
     pub deduplicated: bool,
+    /// Also what each directory of an archive holds, and what of it no other archive has (reads all metadata)
+    #[arg(long)]
+    pub directories: bool,
+    /// How many levels of directories
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, requires = "directories")]
+    pub depth: usize,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

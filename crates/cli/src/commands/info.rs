@@ -1,6 +1,6 @@
 //! `reprise info`.
 
-use reprise_borg::{Repository, Tam};
+use reprise_borg::{DirectorySize, Repository, Tam};
 use reprise_model::human_bytes;
 use serde_json::json;
 
@@ -10,14 +10,19 @@ use crate::env::Env;
 use crate::failure::{Exit, Failure};
 use crate::repository;
 use crate::signals::Cancel;
-use crate::ui::{Ui, one_line};
+use crate::ui::{Ui, name, one_line};
+use crate::view;
 
 /// Describes a repository or an archive.
 pub fn run(args: &InfoArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Exit, Failure> {
     let path = repository::path(args.location.repository.as_deref(), env)?;
     let repository = repository::open(&path, env)?;
     match &args.location.archive {
-        Some(name) => archive(&repository, name, args.deduplicated, ui, cancel)?,
+        Some(name) => archive(&repository, name, args, ui, cancel)?,
+        None if args.directories => {
+            return Err(Failure::new("a repository has no directories, its archives have")
+                .hint("name one: REPO::ARCHIVE, or REPO::latest"));
+        }
         None => whole(&repository, ui)?,
     }
     Ok(Exit::Done)
@@ -55,13 +60,14 @@ fn whole(repository: &Repository, ui: &Ui) -> Result<(), Failure> {
 fn archive(
     repository: &Repository,
     name: &str,
-    deduplicated: bool,
+    args: &InfoArgs,
     ui: &Ui,
     cancel: &Cancel,
 ) -> Result<(), Failure> {
     let entry = repository::entry(repository, name)?;
     let archive = repository.archive(&entry.name)?;
-    let deduplicated = if deduplicated { Some(archive.deduplicated_size(cancel)?) } else { None };
+    let deduplicated = if args.deduplicated { Some(archive.deduplicated_size(cancel)?) } else { None };
+    let directories = args.directories.then(|| archive.directories(args.depth, cancel)).transpose()?;
     let info = archive.info();
     let end = Some(&info.end).filter(|end| !end.is_empty()).map(|end| utc(end));
     let authenticated = match info.tam {
@@ -78,6 +84,7 @@ fn archive(
             "files": stats.map(|stats| stats.nfiles), "original_bytes": stats.map(|stats| stats.original),
             "compressed_bytes": stats.map(|stats| stats.compressed), "deduplicated_bytes": deduplicated,
             "authenticated": authenticated,
+            "directories": directories.map(|all| all.iter().map(directory).collect::<Vec<_>>()),
         }));
         return Ok(());
     }
@@ -104,7 +111,30 @@ fn archive(
     let answer = if info.tam == Tam::Verified { "word-yes" } else { "word-no" };
     fields.push(("word-authenticated", ui.word(answer)));
     show(&fields, ui);
+    if let Some(directories) = directories {
+        show_directories(&directories, ui);
+    }
     Ok(())
+}
+
+/// A directory as JSON. Documented in `docs/json.md`.
+fn directory(size: &DirectorySize) -> serde_json::Value {
+    json!({
+        "path": String::from_utf8_lossy(&size.path), "files": size.files, "original_bytes": size.original,
+        "compressed_bytes": size.stored, "unique_bytes": size.unique,
+    })
+}
+
+fn show_directories(directories: &[DirectorySize], ui: &Ui) {
+    let words = ["word-files", "word-size", "word-compressed", "word-unique", "word-path"];
+    let mut table = view::table(&words.map(|word| ui.word(word)));
+    view::align_right(&mut table, &[0, 1, 2, 3]);
+    for size in directories {
+        let path = if size.path.is_empty() { ".".to_owned() } else { name(&size.path) };
+        let sizes = [size.original, size.stored, size.unique].map(human_bytes);
+        table.add_row([&[size.files.to_string()], &sizes[..], &[path]].concat());
+    }
+    ui.line(format!("\n{table}"));
 }
 
 /// One field a line; those without a value are left out.

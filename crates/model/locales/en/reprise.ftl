@@ -65,6 +65,7 @@ word-path = path
 word-time = time (utc)
 word-files = files
 word-compressed = compressed
+word-unique = unique
 word-deduplicated = deduplicated
 word-status = status
 word-id = id

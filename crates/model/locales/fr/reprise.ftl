@@ -65,6 +65,7 @@ word-path = chemin
 word-time = date (utc)
 word-files = fichiers
 word-compressed = compressé
+word-unique = propre
 word-deduplicated = dédupliqué
 word-status = état
 word-id = id
