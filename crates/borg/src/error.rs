@@ -45,6 +45,16 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// A server could not be reached, or did not do what it should.
+    #[error("{location}: {reason}")]
+    Server {
+        /// The repository, as it was named.
+        location: String,
+        /// What happened, as far as possible in the words of who said it.
+        reason: String,
+        /// What to do about it.
+        hint: &'static str,
+    },
     /// The key is protected by a passphrase and none was provided.
     #[error("this repository needs a passphrase")]
     PassphraseNeeded,
@@ -166,6 +176,7 @@ impl Error {
     /// What to do next, in a sentence, where there is something to say.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
+            Self::Server { hint, .. } => Some(hint),
             Self::NotARepository { .. } => Some("Give the directory that holds `config` and `data`."),
             Self::Locked { .. } => Some(
                 "Wait for the other program to end. If none runs any more, remove its lock with `borg break-lock`.",
@@ -191,6 +202,11 @@ impl Error {
     /// True for damage of the repository's content that leaves the rest of it readable.
     pub fn is_damage(&self) -> bool {
         matches!(self, Self::ChunkMissing { .. } | Self::Integrity { .. })
+    }
+
+    /// True if nothing else can be read either, so that it says nothing about what was to be read.
+    pub(crate) fn is_final(&self) -> bool {
+        matches!(self, Self::Server { .. } | Self::Cancelled)
     }
 
     pub(crate) fn read(path: &Path) -> impl FnOnce(io::Error) -> Self {

@@ -41,6 +41,8 @@
 //! * **Archives are hostile input.** Nothing panics on them, memory is bounded by the data at hand, and
 //!   extraction cannot leave its root.
 //!
+//! [`Repository::connect`] opens a repository on a server instead, through the `borg serve` there.
+//!
 //! The library never prints and never reads the environment: passphrases, key directories and the host id come
 //! in through [`OpenOptions`].
 
@@ -57,6 +59,7 @@ mod lock;
 mod manifest;
 mod msgpack;
 mod pattern;
+mod remote;
 mod repository;
 mod segment;
 mod store;
@@ -74,5 +77,6 @@ pub use item::{Chunk, Item, Kind, Xattr};
 pub use lock::Lock;
 pub use manifest::ArchiveEntry;
 pub use pattern::{Pattern, Selection, Style};
+pub use remote::{Server, Shell};
 pub use repository::{OpenOptions, Repository};
 pub use verify::{Damage, Verification, VerifiedArchive};

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use reprise_model::{Adaptation, ItemRef, RestoreType};
 
-use crate::repository::Location;
+use crate::repository::{Location, Place};
 pub use reader::{
     CatArgs, ExportTarArgs, ExtractArgs, FindArgs, InfoArgs, LsArgs, SelectionArgs, VerifyArgs,
 };
@@ -108,9 +108,9 @@ pub enum Command {
 /// Arguments of `reprise archives`.
 #[derive(Debug, Args)]
 pub struct ArchivesArgs {
-    /// The repository's directory [default: `$BORG_REPO`]
+    /// The repository: a directory, or `ssh://user@host/path` [default: `$BORG_REPO`]
     #[arg(value_name = "REPO")]
-    pub repository: Option<PathBuf>,
+    pub repository: Option<Place>,
     /// Also show what deleting each archive alone would free (reads all metadata)
     #[arg(long)]
     pub deduplicated: bool,

@@ -2,6 +2,8 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use reprise_model::Lang;
 
@@ -22,6 +24,12 @@ pub struct Env {
     pub borg_keys: Vec<PathBuf>,
     /// `BORG_HOST_ID`.
     pub borg_host_id: Option<String>,
+    /// `BORG_RSH`: the program that reaches servers, and its arguments.
+    pub borg_rsh: Option<Vec<String>>,
+    /// `BORG_REMOTE_PATH`: what Borg is called on servers.
+    pub borg_remote_path: Option<String>,
+    /// Set once somebody asks to stop.
+    pub stop: Arc<AtomicBool>,
 }
 
 impl Env {
@@ -43,9 +51,16 @@ impl Env {
             lang,
             borg_repo: path("BORG_REPO"),
             borg_keys: borg_keys(),
-            borg_host_id: std::env::var("BORG_HOST_ID").ok().filter(|id| !id.is_empty()),
+            borg_host_id: text("BORG_HOST_ID"),
+            borg_rsh: text("BORG_RSH").and_then(|command| shlex::split(&command)).filter(|c| !c.is_empty()),
+            borg_remote_path: text("BORG_REMOTE_PATH"),
+            stop: Arc::default(),
         }
     }
+}
+
+fn text(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 fn path(name: &str) -> Option<PathBuf> {

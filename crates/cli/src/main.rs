@@ -29,8 +29,9 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let env = Env::read(&cli);
     let ui = Ui::new(&env, cli.wants_json());
-    let done = signals::watch(ui.word("stopping"), ui.word("cancelling")).map_err(Failure::from).and_then(
-        |cancel| match cli.command {
+    let done = signals::watch(&env.stop, ui.word("stopping"), ui.word("cancelling"))
+        .map_err(Failure::from)
+        .and_then(|cancel| match cli.command {
             Command::Archives(args) => commands::archives::run(&args, &env, &ui),
             Command::Contents(args) => commands::contents::run(&args, &env, &ui, &cancel),
             Command::Ls(args) => commands::ls::run(&args, &env, &ui, &cancel),
@@ -48,8 +49,7 @@ fn main() -> ExitCode {
             }
             Command::Operations(args) => commands::operations::run(&args, &env, &ui, &cancel),
             Command::Completions { shell } => commands::completions::run(shell),
-        },
-    );
+        });
     match done {
         Ok(Exit::Done) if ui::is_output_lost() => {
             Ui::warn(&ui.word("output-lost"));

@@ -1,10 +1,12 @@
 //! `REPO::ARCHIVE`, and opening what it names.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use reprise_borg::{ArchiveEntry, Lock, OpenOptions, Repository};
+use reprise_borg::{ArchiveEntry, Lock, OpenOptions, Repository, Server, Shell};
 
 use crate::env::Env;
 use crate::failure::Failure;
@@ -14,11 +16,50 @@ use crate::ui::one_line;
 /// How long to wait for a repository that a backup is being written to, as Borg does.
 const LOCK_WAIT: Duration = Duration::from_secs(1);
 
+/// Where a repository is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// In this directory; absolute once it is to be used, as scripts change directory before they call borg.
+    Here(PathBuf),
+    /// On a server.
+    There(Server),
+}
+
+impl Place {
+    /// What `text` names, as Borg reads it: what has a colon before its first slash is on a server.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match Server::parse(text) {
+            Some(Ok(server)) => Ok(Self::There(server)),
+            Some(Err(reason)) => {
+                Err(format!("`{}` names no repository: {reason}; ./A:B is a directory here", one_line(text)))
+            }
+            None => Ok(Self::Here(PathBuf::from(text.strip_prefix("file://").unwrap_or(text)))),
+        }
+    }
+
+    /// Its directory, if it is on this machine.
+    pub fn directory(&self) -> Option<&Path> {
+        match self {
+            Self::Here(path) => Some(path),
+            Self::There(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Here(path) => path.display().fmt(f),
+            Self::There(server) => server.fmt(f),
+        }
+    }
+}
+
 /// An archive as the command line names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Location {
     /// The repository; nothing for that of `BORG_REPO`.
-    pub repository: Option<PathBuf>,
+    pub repository: Option<Place>,
     /// The archive; nothing when only the repository was named.
     pub archive: Option<String>,
 }
@@ -27,64 +68,89 @@ impl FromStr for Location {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (repository, archive) = match text.split_once("::") {
-            Some((_, "")) => return Err("an archive's name is missing after `::`".to_owned()),
-            Some((repository, archive)) => (repository, Some(archive.to_owned())),
-            None => (text, None),
+        let (repository, archive) = split(text);
+        if archive.is_some_and(str::is_empty) {
+            return Err("an archive's name is missing after `::`".to_owned());
+        }
+        let repository = match repository {
+            "" => None,
+            repository => Some(Place::parse(repository)?),
         };
-        let repository = local(repository).ok_or(ELSEWHERE)?;
-        Ok(Self { repository: Some(repository).filter(|r| !r.is_empty()).map(PathBuf::from), archive })
+        Ok(Self { repository, archive: archive.map(str::to_owned) })
     }
 }
 
-/// What is said of repositories on other hosts.
-const ELSEWHERE: &str =
-    "repositories on other hosts are not read yet; mount it, or run this there; ./A:B is a directory here";
+/// A repository alone, as the command line names it.
+impl FromStr for Place {
+    type Err = String;
 
-/// `text` without `file://`, if it names a directory of this host: as for Borg, what has a colon before its first
-/// slash does not.
-fn local(text: &str) -> Option<&str> {
-    let first = text.split('/').next().unwrap_or_default();
-    text.strip_prefix("file://").or_else(|| Some(text).filter(|_| !first.contains(':')))
-}
-
-/// The repository at `path`, or that of `BORG_REPO`, as an absolute path. Whichever way it was named, it is
-/// held to the same rules as a [`Location`].
-pub fn path(path: Option<&Path>, env: &Env) -> Result<PathBuf, Failure> {
-    let path = path.or(env.borg_repo.as_deref()).ok_or_else(|| {
-        Failure::new("no repository was named").hint("write REPO::ARCHIVE, or set BORG_REPO")
-    })?;
-    let path = match path.to_str() {
-        Some(text) => {
-            let (repository, archive) = text.split_once("::").map_or((text, None), |(r, a)| (r, Some(a)));
-            let repository = local(repository).ok_or_else(|| Failure::new(ELSEWHERE))?;
-            if let Some(archive) = archive {
-                let what = format!("`{}` names an archive, and this takes a repository", one_line(text));
-                return Err(Failure::new(what).hint(format!("leave out `::{}`", one_line(archive))));
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match split(text) {
+            (repository, Some(archive)) if !repository.is_empty() => {
+                let (text, archive) = (one_line(text), one_line(archive));
+                Err(format!(
+                    "`{text}` names an archive, and this takes a repository: leave out `::{archive}`"
+                ))
             }
-            Path::new(repository)
+            _ => Self::parse(text),
         }
-        None => path,
-    };
-    // Scripts change directory before they call borg.
-    Ok(std::path::absolute(path)?)
+    }
 }
 
-/// Opens the repository at `path`, locked against writers.
-pub fn open(path: &Path, env: &Env) -> Result<Repository, reprise_borg::Error> {
+/// The repository and, behind `::`, the archive, which has no slash in its name.
+fn split(text: &str) -> (&str, Option<&str>) {
+    let archive = text.match_indices("::").find(|(at, _)| !text[*at..].contains('/'));
+    archive.map_or((text, None), |(at, _)| (&text[..at], Some(&text[at + 2..])))
+}
+
+/// The repository `given`, or that of `BORG_REPO`.
+pub fn place(given: Option<&Place>, env: &Env) -> Result<Place, Failure> {
+    let given = match (given, &env.borg_repo) {
+        (Some(place), _) => place.clone(),
+        (None, Some(text)) => match text.to_str() {
+            Some(text) => {
+                text.parse().map_err(|error| Failure::new(format!("BORG_REPO is of no use: {error}")))?
+            }
+            None => Place::Here(text.clone()),
+        },
+        (None, None) => {
+            return Err(Failure::new("no repository was named").hint("write REPO::ARCHIVE, or set BORG_REPO"));
+        }
+    };
+    Ok(match given {
+        Place::Here(path) => Place::Here(std::path::absolute(path)?),
+        there @ Place::There(_) => there,
+    })
+}
+
+/// Opens the repository at `place`, locked against writers.
+pub fn open(place: &Place, env: &Env) -> Result<Repository, reprise_borg::Error> {
     let options = OpenOptions {
         passphrase: &passphrase::find,
         keys: &env.borg_keys,
         lock: Lock::Shared { wait: LOCK_WAIT },
         host_id: env.borg_host_id.as_deref(),
+        interrupt: Some(Arc::clone(&env.stop)),
         ..OpenOptions::default()
     };
-    Repository::open(path, &options)
+    match place {
+        Place::Here(path) => Repository::open(path, &options),
+        Place::There(server) => {
+            let mut shell = Shell::default();
+            if let Some(ssh) = &env.borg_rsh {
+                shell.ssh.clone_from(ssh);
+            }
+            if let Some(borg) = &env.borg_remote_path {
+                shell.borg.clone_from(borg);
+            }
+            Repository::connect(server, &shell, &options)
+        }
+    }
 }
 
 /// Opens the repository of `location` and names the archive: the newest, unless another is given.
 pub fn open_archive(location: &Location, env: &Env) -> Result<(Repository, String), Failure> {
-    let repository = open(&path(location.repository.as_deref(), env)?, env)?;
+    let repository = open(&place(location.repository.as_ref(), env)?, env)?;
     let name = entry(&repository, location.archive.as_deref().unwrap_or("latest"))?.name.clone();
     Ok((repository, name))
 }
@@ -100,7 +166,7 @@ pub fn entry<'r>(repository: &'r Repository, name: &str) -> Result<&'r ArchiveEn
         } else {
             format!("there is no archive `{name}`")
         };
-        Failure::new(what).hint(format!("`reprise archives {}` lists them", repository.path().display()))
+        Failure::new(what).hint(format!("`reprise archives {}` lists them", one_line(repository.location())))
     })
 }
 
@@ -108,27 +174,38 @@ pub fn entry<'r>(repository: &'r Repository, name: &str) -> Result<&'r ArchiveEn
 mod tests {
     use super::*;
 
-    #[test]
-    fn locations_read_as_borg_reads_them() {
-        let location: Location = "/backup/borg::nightly-2026".parse().unwrap();
-        assert_eq!(location.repository.as_deref(), Some(Path::new("/backup/borg")));
-        assert_eq!(location.archive.as_deref(), Some("nightly-2026"));
-        assert_eq!("::latest".parse::<Location>().unwrap().repository, None);
-        assert!("/backup::".parse::<Location>().is_err());
-        assert!("ssh://host/repo::a".parse::<Location>().is_err());
-        assert!("host:repo::a".parse::<Location>().is_err());
-        assert!("user@host:/repo::a".parse::<Location>().is_err());
-        assert!("ssh://[::1]/repo::a".parse::<Location>().is_err());
-        let location: Location = "file:///backup/a:b::c".parse().unwrap();
-        assert_eq!(location.repository.as_deref(), Some(Path::new("/backup/a:b")));
+    fn here(path: &str) -> Place {
+        Place::Here(PathBuf::from(path))
     }
 
     #[test]
-    fn a_directory_with_a_colon_is_of_this_host_behind_a_slash() {
-        assert_eq!(local("./a:b"), Some("./a:b"));
-        assert_eq!(local("/a:b"), Some("/a:b"));
-        assert_eq!(local("file:///a"), Some("/a"));
-        assert_eq!(local("host:/a"), None);
-        assert_eq!(local("sftp://host/a"), None);
+    fn locations_read_as_borg_reads_them() {
+        let location = |text: &str| text.parse::<Location>().unwrap();
+        assert_eq!(location("/backup/borg::nightly-2026").repository, Some(here("/backup/borg")));
+        assert_eq!(location("/backup/borg::nightly-2026").archive.as_deref(), Some("nightly-2026"));
+        assert_eq!(location("::latest").repository, None);
+        assert_eq!(location("/backup/borg").archive, None);
+        assert_eq!(location("file:///backup/a:b::c").repository, Some(here("/backup/a:b")));
+        assert_eq!(location("./a:b").repository, Some(here("./a:b")));
+        for (text, archive) in [
+            ("ssh://host/repo::a", Some("a")),
+            ("host:repo::a", Some("a")),
+            ("user@host:/repo", None),
+            ("ssh://[::1]/repo", None),
+            ("ssh://[::1]:22/repo::a::b", Some("a::b")),
+        ] {
+            let location = location(text);
+            assert!(matches!(location.repository, Some(Place::There(_))), "{text}");
+            assert_eq!(location.archive.as_deref(), archive, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_names_no_repository_is_refused() {
+        for text in ["/backup::", "sftp://host/a::b", "ssh://host::a", "ssh://-oProxyCommand=x/a"] {
+            assert!(text.parse::<Location>().is_err(), "{text}");
+        }
+        assert!("/backup/borg::a".parse::<Place>().is_err());
+        assert!("/backup/borg".parse::<Place>().is_ok());
     }
 }

@@ -50,9 +50,9 @@ impl reprise_model::Observer for Cancel {
 }
 
 /// Waits for signals from now on, and says that they were heard: `stopping` while nothing is being changed yet,
-/// when a second one ends the program at once, `cancelling` after that.
-pub fn watch(stopping: String, cancelling: String) -> io::Result<Cancel> {
-    let cancel = Cancel { asked: Arc::default(), changing: Arc::default(), bar: Arc::default() };
+/// when a second one ends the program at once, `cancelling` after that. `stop` is set with the first.
+pub fn watch(stop: &Arc<AtomicBool>, stopping: String, cancelling: String) -> io::Result<Cancel> {
+    let cancel = Cancel { asked: Arc::clone(stop), changing: Arc::default(), bar: Arc::default() };
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     let shared = cancel.clone();
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {

@@ -7,6 +7,7 @@ use std::thread;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use crate::repository::{Chunks, Repository};
+use crate::store::{Store, UNKNOWN_SIZE};
 use crate::{Error, Id};
 
 /// Bytes of metadata that are decoded ahead: enough to keep the threads at work, little beside what comes of it.
@@ -22,6 +23,7 @@ type Job = (Id, Sender<Answer>);
 /// The decoded chunks of a metadata stream.
 #[derive(Debug)]
 pub(super) struct Pieces<'r> {
+    store: &'r Store,
     stream: std::vec::IntoIter<Id>,
     chunks: Chunks<'r>,
     /// Where to have pieces decoded; without, it is done here.
@@ -40,7 +42,8 @@ struct Ahead {
 impl<'r> Pieces<'r> {
     /// Decodes each piece when it is asked for.
     pub fn new(repository: &'r Repository, stream: Vec<Id>) -> Self {
-        Self { stream: stream.into_iter(), chunks: repository.chunks(), ahead: None }
+        let store = repository.store();
+        Self { store, stream: stream.into_iter(), chunks: repository.chunks(), ahead: None }
     }
 
     /// The next piece.
@@ -51,6 +54,7 @@ impl<'r> Pieces<'r> {
         };
         while ahead.answers.len() < ahead.limit {
             let Some(id) = self.stream.next() else { break };
+            self.store.expect([(id, UNKNOWN_SIZE)]);
             let (answer, answers) = bounded(1);
             // Fails only where no thread is left: then the answer's sender is gone too.
             let _ = ahead.jobs.send((id, answer));
@@ -63,6 +67,14 @@ impl<'r> Pieces<'r> {
             ahead.limit = (AHEAD_BYTES / piece.len().max(1)).clamp(1, AHEAD);
         }
         Some(answer)
+    }
+}
+
+impl Drop for Pieces<'_> {
+    fn drop(&mut self) {
+        // Whoever stopped early wants no more of them.
+        let left = self.ahead.iter().flat_map(|ahead| &ahead.answers);
+        self.store.forget(left.map(|(id, _)| *id));
     }
 }
 
@@ -89,6 +101,7 @@ pub(super) fn decoded_ahead<R>(
             });
         }
         let ahead = Ahead { jobs, answers: VecDeque::new(), limit: AHEAD };
-        visit(Pieces { stream: stream.into_iter(), chunks: repository.chunks(), ahead: Some(ahead) })
+        let (store, stream) = (repository.store(), stream.into_iter());
+        visit(Pieces { store, stream, chunks: repository.chunks(), ahead: Some(ahead) })
     })
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::Archive;
 use crate::Error;
-use crate::item::{Item, Kind};
+use crate::item::{Chunk, Item, Kind};
 
 pub(super) fn find(archive: &Archive<'_>, path: &[u8]) -> Result<Item, Error> {
     let mut item = lookup(archive, path)?;
@@ -65,7 +65,9 @@ pub(super) fn each(
             reason: "its content was lost and replaced with zeros by a repair".into(),
         });
     }
+    let store = archive.repository.store();
     let mut reader = archive.repository.chunks();
+    store.expect(overlapping(item, &range).map(|chunk| (chunk.id, chunk.stored)));
     let mut start = 0_u64;
     for chunk in item.chunks.iter().flatten() {
         let end = start + u64::from(chunk.size);
@@ -73,10 +75,15 @@ pub(super) fn each(
             break;
         }
         if end > range.start {
-            let data = reader.read(&chunk.id, Some(chunk))?;
-            let from = range.start.saturating_sub(start) as usize;
-            let to = (range.end.min(end) - start) as usize;
-            take(&data[from.min(to)..to])?;
+            let taken = reader.read(&chunk.id, Some(chunk)).and_then(|data| {
+                let from = range.start.saturating_sub(start) as usize;
+                let to = (range.end.min(end) - start) as usize;
+                take(&data[from.min(to)..to])
+            });
+            if taken.is_err() {
+                store.forget_all();
+                return taken;
+            }
         }
         start = end;
     }
@@ -99,6 +106,17 @@ fn each_of_link(
         return Err(Error::NoSuchPath { path: first.path });
     }
     each(archive, &first, wanted, take)
+}
+
+/// The chunks that hold a range.
+fn overlapping<'i>(item: &'i Item, range: &Range<u64>) -> impl Iterator<Item = &'i Chunk> {
+    let range = range.clone();
+    let mut start = 0_u64;
+    item.chunks.iter().flatten().filter(move |chunk| {
+        let begin = start;
+        start += u64::from(chunk.size);
+        begin < range.end && start > range.start
+    })
 }
 
 /// The id of a chunk in the range that a repair replaced with zeros.

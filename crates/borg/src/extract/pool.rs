@@ -57,6 +57,7 @@ pub(super) fn work<S, F: Arriving<S>>(run: &Run<'_>, shared: &S, tasks: &Receive
                             file.write(shared, offset, content, zeros);
                         }
                     }
+                    Err(error) if error.is_final() => run.abort(error),
                     Err(error) => {
                         let cause = Arc::new(error);
                         for (file, offset) in places {

@@ -130,4 +130,5 @@ pub(super) fn drive<S: Sync, F: Arriving<S>>(
         });
         window.flush();
     });
+    archive.repository.store().forget_all();
 }

@@ -17,6 +17,7 @@ use crate::Error;
 use crate::archive::Archive;
 use crate::item::{Chunk, Item, Kind};
 use crate::repository::Chunks;
+use crate::store::Store;
 
 /// Content read ahead of the header of a file, so that damage in it costs the file and not the stream.
 const READ_AHEAD: u64 = 64 << 20;
@@ -31,6 +32,7 @@ pub(crate) fn to_tar(
     let mut selector = Selector::new(extraction)?;
     let mut export = Export {
         builder: Builder::new(writer),
+        store: archive.repository.store(),
         chunks: archive.repository.chunks(),
         options: &extraction.options,
         owners: Directory::new(extraction.options.owners),
@@ -38,7 +40,8 @@ pub(crate) fn to_tar(
         report: Report::default(),
         ahead: Vec::new(),
     };
-    archive.scan(|items| {
+    let store = archive.repository.store();
+    let done = archive.scan(|items| {
         for item in items {
             if observer.cancelled() {
                 return Err(Error::Cancelled);
@@ -74,13 +77,16 @@ pub(crate) fn to_tar(
             }
         }
         Ok(())
-    })?;
+    });
+    store.forget_all();
+    done?;
     export.report.unmatched = selector.unmatched();
     export.builder.into_inner().and_then(|mut writer| writer.flush()).map_err(Error::Stream)?;
     Ok(export.report)
 }
 
 struct Export<'a, W: Write> {
+    store: &'a Store,
     builder: Builder<W>,
     chunks: Chunks<'a>,
     options: &'a Options,
@@ -121,13 +127,12 @@ impl<W: Write> Export<'_, W> {
     fn file(&mut self, item: &Item, destination: &[u8], content: &Content) -> Result<(), Error> {
         let mut problems = known_problems(item, &content.chunks, &content.healthy);
         let mut rest = content.chunks.as_slice();
+        self.store.expect(rest.iter().map(|chunk| (chunk.id, chunk.stored)));
         self.ahead.clear();
         while let [chunk, after @ ..] = rest
             && self.ahead.len() as u64 + u64::from(chunk.size) <= READ_AHEAD
         {
-            if let Err(kind) = self.read_ahead(chunk) {
-                problems.push(kind);
-            }
+            problems.extend(self.read_ahead(chunk)?);
             rest = after;
         }
         let damaged = !problems.is_empty();
@@ -148,6 +153,7 @@ impl<W: Write> Export<'_, W> {
             }
             match self.chunks.read(&chunk.id, Some(chunk)) {
                 Ok(data) => self.builder.get_mut().write_all(data).map_err(Error::Stream)?,
+                Err(cause) if cause.is_final() => return Err(cause),
                 Err(cause) if self.options.keep_damaged => {
                     self.zeros(chunk.size.into())?;
                     let range = start..start + u64::from(chunk.size);
@@ -164,18 +170,19 @@ impl<W: Write> Export<'_, W> {
         self.pad(size)
     }
 
-    /// Reads a chunk, or as many zeros in its place.
-    fn read_ahead(&mut self, chunk: &Chunk) -> Result<(), ProblemKind> {
+    /// Reads a chunk, or as many zeros in its place, and then tells why.
+    fn read_ahead(&mut self, chunk: &Chunk) -> Result<Option<ProblemKind>, Error> {
         match self.chunks.read(&chunk.id, Some(chunk)) {
             Ok(data) => {
                 self.ahead.extend_from_slice(data);
-                Ok(())
+                Ok(None)
             }
+            Err(cause) if cause.is_final() => Err(cause),
             Err(cause) => {
                 let start = self.ahead.len() as u64;
                 let range = start..start + u64::from(chunk.size);
                 self.ahead.resize(range.end as usize, 0);
-                Err(ProblemKind::Content { range, cause: Arc::new(cause) })
+                Ok(Some(ProblemKind::Content { range, cause: Arc::new(cause) }))
             }
         }
     }

@@ -27,7 +27,8 @@ const BATCH_TASKS: usize = 32;
 pub(super) struct Window<'a, F> {
     store: &'a Store,
     tasks: &'a Sender<Vec<Task<F>>>,
-    chunks: HashMap<Id, (Chunk, Places<F>)>,
+    /// With the order in which they were first wanted.
+    chunks: HashMap<Id, (Chunk, Places<F>, usize)>,
     empty: Vec<Task<F>>,
     bytes: u64,
     open_files: usize,
@@ -54,7 +55,9 @@ impl<'a, F> Window<'a, F> {
         let mut offset = 0;
         for chunk in chunks {
             let place = (Arc::clone(file), offset);
-            let (known, places) = self.chunks.entry(chunk.id).or_insert_with(|| (*chunk, Vec::new()));
+            let order = self.chunks.len();
+            let (known, places, _) =
+                self.chunks.entry(chunk.id).or_insert_with(|| (*chunk, Vec::new(), order));
             if known.size == chunk.size {
                 places.push(place);
             } else {
@@ -75,8 +78,13 @@ impl<'a, F> Window<'a, F> {
     /// Hands out all that was gathered.
     pub fn flush(&mut self) {
         let store = self.store;
-        let mut chunks: Vec<_> = self.chunks.drain().map(|(id, task)| (store.place(&id), task)).collect();
-        chunks.sort_unstable_by_key(|(place, _)| *place);
+        let mut chunks: Vec<_> = self
+            .chunks
+            .drain()
+            .map(|(id, (chunk, places, order))| ((store.place(&id), order), (chunk, places)))
+            .collect();
+        chunks.sort_unstable_by_key(|(order, _)| *order);
+        store.expect(chunks.iter().map(|(_, (chunk, _))| (chunk.id, chunk.stored)));
         let mut batch = std::mem::take(&mut self.empty);
         let mut bytes = 0;
         for (_, (chunk, places)) in chunks {

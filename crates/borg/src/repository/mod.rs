@@ -5,6 +5,8 @@ mod config;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use reprise_model::Observer;
 use secrecy::SecretString;
@@ -14,7 +16,8 @@ use crate::crypto::{Encryption, Key, KeySource, PassphraseError};
 use crate::item::Chunk;
 use crate::lock::{Lock, SharedLock};
 use crate::manifest::{ArchiveEntry, Manifest};
-use crate::store::Store;
+use crate::remote::{Remote, Server, Shell};
+use crate::store::{Local, Store};
 use crate::verify::{self, Verification};
 use crate::{Error, Id};
 
@@ -35,6 +38,8 @@ pub struct OpenOptions<'a> {
     /// Read archives whose own authentication code is wrong. `borg check --repair` before 1.2.5 left such behind; Borg has
     /// the same way out (`BORG_WORKAROUNDS=ignore_invalid_archive_tam`). Everything else is verified as ever.
     pub ignore_invalid_archive_tam: bool,
+    /// Once it is set, a server is waited for no more: what reads ends with [`Error::Cancelled`].
+    pub interrupt: Option<Arc<AtomicBool>>,
 }
 
 impl Default for OpenOptions<'_> {
@@ -45,6 +50,7 @@ impl Default for OpenOptions<'_> {
             lock: Lock::default(),
             host_id: None,
             ignore_invalid_archive_tam: false,
+            interrupt: None,
         }
     }
 }
@@ -61,7 +67,7 @@ impl fmt::Debug for OpenOptions<'_> {
 /// An open repository. It stays locked (shared) until dropped, and shows the state it had when it was opened.
 #[derive(Debug)]
 pub struct Repository {
-    path: PathBuf,
+    location: String,
     id: Id,
     key: Key,
     manifest: Manifest,
@@ -85,7 +91,31 @@ impl Repository {
             Lock::Bypass => None,
         };
         let config = Config::read(&path)?;
-        let store = Store::open(&path, config.segments_per_dir)?;
+        let store = Store::Local(Local::open(&path, config.segments_per_dir)?);
+        Self::of(path.display().to_string(), config.id, config.key.as_deref(), store, lock, options)
+    }
+
+    /// Opens a repository on another machine, through the `borg serve` there.
+    ///
+    /// What comes from the server is verified as if it were local. Where the repository is local to the server, what Borg there
+    /// does while reading it does: a missing or stale index is repaired on its disk.
+    ///
+    /// # Errors
+    /// Those of opening a local one, and [`Error::Server`].
+    pub fn connect(server: &Server, shell: &Shell, options: &OpenOptions<'_>) -> Result<Self, Error> {
+        let remote = Remote::open(server, shell, options.lock, options.interrupt.clone())?;
+        let (id, key) = (remote.id(), remote.key().map(str::to_owned));
+        Self::of(server.to_string(), id, key.as_deref(), Store::Remote(remote), None, options)
+    }
+
+    fn of(
+        location: String,
+        id: Id,
+        sealed_key: Option<&str>,
+        store: Store,
+        lock: Option<SharedLock>,
+        options: &OpenOptions<'_>,
+    ) -> Result<Self, Error> {
         let mut buffer = Vec::new();
         let sealed = match store.get(&Id::MANIFEST, None, &mut buffer) {
             Ok(sealed) => sealed,
@@ -97,13 +127,12 @@ impl Repository {
             }
             Err(error) => return Err(error),
         };
-        let source =
-            KeySource { repository_id: config.id, in_config: config.key.as_deref(), paths: options.keys };
+        let source = KeySource { repository_id: id, in_config: sealed_key, paths: options.keys };
         let key = Key::load(sealed, &source, options.passphrase)?;
         let manifest = chunks::open_manifest(&key, sealed)?;
         Ok(Self {
-            path,
-            id: config.id,
+            location,
+            id,
             key,
             manifest,
             store,
@@ -112,9 +141,9 @@ impl Repository {
         })
     }
 
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
+    /// Where it is: its directory, or the server and the path there as they were written.
+    pub fn location(&self) -> &str {
+        &self.location
     }
 
     /// What it is known by, wherever it is moved to.
@@ -149,9 +178,10 @@ impl Repository {
     }
 
     /// Reads all of it and verifies every byte: the checksums of the segments, every object in use, and the content of
-    /// every file of every archive. What is damaged is told by its place and by the files that it costs.
+    /// every file of every archive. What is damaged is told by its place and by the files that it costs. Of a repository on
+    /// a server, every object that an archive uses is read and verified; its segment files are the server's business.
     ///
-    /// The observer hears of bytes of segments ([`Repository::segment_bytes`] in all), then of items.
+    /// The observer hears of bytes of segments ([`Repository::segment_bytes`] in all) or of objects, then of items.
     ///
     /// # Errors
     /// [`Error::Cancelled`], and what makes reading on pointless. Damage is no error.
@@ -166,10 +196,16 @@ impl Repository {
         Ok(chunks.into_content())
     }
 
-    /// Bytes of all segment files: what the repository takes, but for its index.
-    pub fn segment_bytes(&self) -> Result<u64, Error> {
-        let segments = self.store.segments();
-        segments.list()?.into_iter().map(|segment| segments.size(segment)).sum()
+    /// Bytes of all segment files: what the repository takes, but for its index. A server does not tell.
+    pub fn segment_bytes(&self) -> Result<Option<u64>, Error> {
+        let Some(local) = self.store.local() else { return Ok(None) };
+        let segments = local.segments();
+        segments
+            .list()?
+            .into_iter()
+            .map(|segment| segments.size(segment))
+            .sum::<Result<u64, Error>>()
+            .map(Some)
     }
 
     pub(crate) fn open_entry(&self, entry: &ArchiveEntry) -> Result<Archive<'_>, Error> {

@@ -76,7 +76,7 @@ impl Walked {
 
     fn unreadable(&mut self, error: Error) -> Result<(), Error> {
         match error {
-            error @ (Error::Cancelled | Error::Read { .. }) => Err(error),
+            error if error.is_final() || matches!(error, Error::Read { .. }) => Err(error),
             error => {
                 self.archive.is_readable = false;
                 let archive = self.archive.name.clone();

@@ -4,13 +4,14 @@
 //! its authentication code, its compression and its id ([`segments`]). Then the items of all archives are walked and
 //! matched with what the first pass found, so that damage has the names of the files it costs ([`archives`]). What the
 //! first pass could not reach, because a segment ends early or makes no sense from some place on, the second one
-//! looks for by the index.
+//! looks for by the index. Of a repository on a server, the first pass reads what archives use ([`used`]).
 //!
 //! Memory: 20 bytes for each sound object, some 200 for each damaged one, a few batches of about 4 MiB for each thread, and
 //! up to 10,000 findings for each thread and archive.
 
 mod archives;
 mod segments;
+mod used;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -29,9 +30,11 @@ const LISTED: usize = 10_000;
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Verification {
+    /// Whether it is on a server: then only what archives use was read, each object once, and no segment file.
+    pub is_remote: bool,
     /// Segment files read.
     pub segments: u64,
-    /// Bytes of them.
+    /// Bytes of them; of objects, if it is on a server.
     pub bytes: u64,
     /// Segment files after the last transaction, which are not read: remains of a backup that did not end, or of one
     /// whose end is damaged.
@@ -137,7 +140,12 @@ impl fmt::Display for Damage {
 /// Verifies. See [`Repository::verify`].
 pub(crate) fn repository(repository: &Repository, observer: &dyn Observer) -> Result<Verification, Error> {
     let mut found = Verification::default();
-    let objects = segments::read(repository, observer, &mut found)?;
+    let objects = if let Some(local) = repository.store().local() {
+        segments::read(repository, local, observer, &mut found)?
+    } else {
+        found.is_remote = true;
+        used::read(repository, observer, &mut found)?
+    };
     archives::walk(repository, &objects, observer, &mut found)?;
     Ok(found)
 }
@@ -166,7 +174,8 @@ impl Objects<'_> {
             return Err(Arc::clone(cause));
         }
         let wanted = short(id);
-        if self.repository.store().place(id).is_some()
+        let store = self.repository.store();
+        if (store.local().is_none() || store.place(id).is_some())
             && let Ok(index) = self.good.binary_search_by(|(known, _)| known.cmp(&wanted))
         {
             return Ok(self.good[index].1);

@@ -12,7 +12,8 @@ use reprise_model::Observer;
 use super::{Damage, LISTED, Objects, Short, Verification, short};
 use crate::index::Place;
 use crate::repository::{Chunks, Repository};
-use crate::segment::{Cut, HEADER, Head, KEYED_HEADER, Tag};
+use crate::segment::{Cut, HEADER, Head, KEYED_HEADER, Segments, Tag};
+use crate::store::Local;
 use crate::{Error, Id};
 
 /// What a worker takes at a time.
@@ -29,7 +30,7 @@ struct Entry {
 
 /// What the workers found.
 #[derive(Default)]
-struct Found {
+pub(super) struct Found {
     good: Vec<(Short, u32)>,
     bad: HashMap<Id, Arc<Error>>,
     damage: Vec<Damage>,
@@ -50,6 +51,7 @@ struct Break {
 /// Reads all segments of the last committed transaction.
 pub(super) fn read<'r>(
     repository: &'r Repository,
+    local: &Local,
     observer: &dyn Observer,
     verification: &mut Verification,
 ) -> Result<Objects<'r>, Error> {
@@ -59,11 +61,11 @@ pub(super) fn read<'r>(
         let (batches, queue) = crossbeam_channel::bounded::<Vec<Entry>>(threads * 2);
         for _ in 0..threads {
             let (queue, found) = (queue.clone(), &found);
-            scope.spawn(move || check(repository, &queue, found));
+            scope.spawn(move || check(repository, local, &queue, found));
         }
         // Taken along, so that it ends with this function and the workers with it.
         let batches = batches;
-        cut(repository, observer, &batches, verification)
+        cut(local.segments(), observer, &batches, verification)
     })?;
     let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
     for Break { segment, offset, last, reason } in breaks {
@@ -79,24 +81,16 @@ pub(super) fn read<'r>(
         Damage::Segment { segment, offset, .. } => (*segment, *offset),
         Damage::File { .. } | Damage::Archive { .. } => (u32::MAX, 0),
     });
-    for damage in found.damage {
-        verification.add(damage);
-    }
-    verification.more_damage += found.more_damage;
-    verification.entries = found.entries;
-    verification.objects = found.objects;
-    found.good.sort_unstable();
-    Ok(Objects { repository, good: found.good, bad: found.bad, late: std::sync::RwLock::default() })
+    Ok(found.into_objects(repository, verification))
 }
 
 /// Cuts the segments into entries and hands these to the workers.
 fn cut(
-    repository: &Repository,
+    segments: &Segments,
     observer: &dyn Observer,
     batches: &Sender<Vec<Entry>>,
     verification: &mut Verification,
 ) -> Result<Vec<Break>, Error> {
-    let segments = repository.store().segments();
     let last = segments.last_transaction()?;
     let mut breaks = Vec::new();
     // What follows the last transaction was never finished and is nobody's.
@@ -136,30 +130,59 @@ fn cut(
 }
 
 /// What a worker does: all entries it can get.
-fn check(repository: &Repository, queue: &Receiver<Vec<Entry>>, found: &Mutex<Found>) {
+fn check(repository: &Repository, local: &Local, queue: &Receiver<Vec<Entry>>, found: &Mutex<Found>) {
     let mut own = Found::default();
     let mut chunks = repository.chunks();
     for batch in queue {
         for entry in batch {
-            own.entry(repository, &mut chunks, entry);
+            own.entry(local, &mut chunks, entry);
         }
     }
-    let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
-    found.good.append(&mut own.good);
-    found.bad.extend(own.bad);
-    found.damage.append(&mut own.damage);
-    found.more_damage += own.more_damage;
-    found.entries += own.entries;
-    found.objects += own.objects;
+    found.lock().unwrap_or_else(PoisonError::into_inner).merge(own);
 }
 
 impl Found {
-    fn entry(&mut self, repository: &Repository, chunks: &mut Chunks<'_>, mut entry: Entry) {
+    /// Takes in what another worker found.
+    pub fn merge(&mut self, mut other: Self) {
+        self.good.append(&mut other.good);
+        self.bad.extend(other.bad);
+        self.damage.append(&mut other.damage);
+        self.more_damage += other.more_damage;
+        self.entries += other.entries;
+        self.objects += other.objects;
+    }
+
+    /// An object is what was stored, and has so many bytes of content.
+    pub fn sound(&mut self, id: &Id, size: usize) {
+        self.good.push((short(id), size as u32));
+        self.objects += 1;
+    }
+
+    /// An object is not what was stored.
+    pub fn broken(&mut self, id: Id, error: Error) {
+        self.bad.insert(id, Arc::new(error));
+    }
+
+    /// What the second pass needs; the rest goes into the report.
+    pub fn into_objects<'r>(
+        mut self,
+        repository: &'r Repository,
+        verification: &mut Verification,
+    ) -> Objects<'r> {
+        self.damage.into_iter().for_each(|damage| verification.add(damage));
+        verification.more_damage += self.more_damage;
+        verification.entries = self.entries;
+        verification.objects = self.objects;
+        self.good.sort_unstable();
+        Objects { repository, good: self.good, bad: self.bad, late: std::sync::RwLock::default() }
+    }
+
+    fn entry(&mut self, local: &Local, chunks: &mut Chunks<'_>, mut entry: Entry) {
         let Entry { segment, offset, head, .. } = entry;
         let id = entry.bytes.get(HEADER..KEYED_HEADER).and_then(Id::from_slice);
         let place = u32::try_from(offset).ok().map(|offset| Place { segment, offset });
         // Others are no longer in use, or the damage is in the id itself.
-        let live = id.filter(|id| place.is_some() && repository.store().place(id) == place);
+        let live = id.filter(|id| place.is_some() && local.place(id) == place);
         let mut damaged = |id, reason| {
             if self.damage.len() < LISTED {
                 self.damage.push(Damage::Segment { segment, offset, id, reason });
@@ -185,8 +208,7 @@ impl Found {
         }
         match chunks.open(&id, &mut entry.bytes[KEYED_HEADER..]) {
             Ok(content) => {
-                self.good.push((short(&id), content.len() as u32));
-                self.objects += 1;
+                self.sound(&id, content.len());
             }
             Err(error) => {
                 let reason = match &error {
@@ -194,7 +216,7 @@ impl Found {
                     other => other.to_string(),
                 };
                 damaged(Some(id), reason);
-                self.bad.insert(id, Arc::new(error));
+                self.broken(id, error);
             }
         }
     }

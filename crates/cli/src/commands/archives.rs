@@ -31,8 +31,8 @@ pub struct Listed {
 
 /// Lists the archives of a repository.
 pub fn run(args: &ArchivesArgs, env: &Env, ui: &Ui) -> Result<Exit, Failure> {
-    let path = repository::path(args.repository.as_deref(), env)?;
-    let repository = repository::open(&path, env)?;
+    let place = repository::place(args.repository.as_ref(), env)?;
+    let repository = repository::open(&place, env)?;
     let archives = list(&repository, args.deduplicated);
     if ui.json {
         Ui::print_json(&archives);

@@ -12,8 +12,8 @@ use crate::{repository, view};
 
 /// Shows what an archive holds.
 pub fn run(args: &ContentsArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Exit, Failure> {
-    let path = repository::path(args.location.repository.as_deref(), env)?;
-    let repository = repository::open(&path, env)?;
+    let place = repository::place(args.location.repository.as_ref(), env)?;
+    let repository = repository::open(&place, env)?;
     let name = args.location.archive.as_deref().unwrap_or("latest");
     let name = repository::entry(&repository, name)?.name.clone();
     let contents = analyse(&name, &BorgArchive::of(repository, &name), cancel)?;

@@ -38,8 +38,8 @@ struct DryRun<'a> {
 pub fn run(args: &RestoreArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Exit, Failure> {
     let operations = Operations::new(&env.state_dir);
     let host = LocalHost::new();
-    let path = repository::path(args.location.repository.as_deref(), env)?;
-    let opened = repository::open(&path, env)?;
+    let place = repository::place(args.location.repository.as_ref(), env)?;
+    let opened = repository::open(&place, env)?;
     let name = match &args.location.archive {
         Some(name) => name.clone(),
         None if !args.yes && !args.express && Ui::can_ask() => ask::archive(&opened, ui)?,
@@ -48,7 +48,7 @@ pub fn run(args: &RestoreArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Ex
     let entry = repository::entry(&opened, &name)?;
     let source = SourceRef {
         kind: "borg".to_owned(),
-        repository: path.display().to_string(),
+        repository: place.to_string(),
         archive: entry.name.clone(),
         id: entry.id.to_string(),
         time: utc(&entry.time),
@@ -76,10 +76,11 @@ pub fn run(args: &RestoreArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Ex
     let facts = survey(&host, &selection, &choice, &archive)?;
     let age_seconds =
         source.time.parse::<Timestamp>().ok().map(|at| now.duration_since(at).as_secs().max(0) as u64);
-    let reserved = [
-        (host.canonical(&std::path::absolute(&env.state_dir)?)?, Message::new("reserved-state")),
-        (host.canonical(&path)?, Message::new("reserved-repository")),
-    ];
+    let state = host.canonical(&std::path::absolute(&env.state_dir)?)?;
+    let mut reserved = vec![(state, Message::new("reserved-state"))];
+    if let Some(directory) = place.directory() {
+        reserved.push((host.canonical(directory)?, Message::new("reserved-repository")));
+    }
     let request = Request {
         id: &id,
         now,

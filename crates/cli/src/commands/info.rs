@@ -15,8 +15,8 @@ use crate::view;
 
 /// Describes a repository or an archive.
 pub fn run(args: &InfoArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Exit, Failure> {
-    let path = repository::path(args.location.repository.as_deref(), env)?;
-    let repository = repository::open(&path, env)?;
+    let place = repository::place(args.location.repository.as_ref(), env)?;
+    let repository = repository::open(&place, env)?;
     match &args.location.archive {
         Some(name) => archive(&repository, name, args, ui, cancel)?,
         None if args.directories => {
@@ -32,7 +32,7 @@ fn whole(repository: &Repository, ui: &Ui) -> Result<(), Failure> {
     let bytes = repository.segment_bytes()?;
     let modified = utc(repository.last_modified());
     let authenticated = repository.is_manifest_authenticated();
-    let path = repository.path().to_string_lossy();
+    let path = repository.location();
     let count = repository.archives().len();
     if ui.json {
         Ui::print_json(&json!({
@@ -44,13 +44,13 @@ fn whole(repository: &Repository, ui: &Ui) -> Result<(), Failure> {
     let answer = if authenticated { "word-yes" } else { "word-no" };
     show(
         &[
-            ("word-path", path.into_owned()),
+            ("word-path", path.to_owned()),
             ("word-id", repository.id().to_string()),
             ("word-encryption", repository.encryption().name().to_owned()),
             ("word-modified", modified),
             ("word-authenticated", ui.word(answer)),
             ("word-archives", count.to_string()),
-            ("word-size", human_bytes(bytes)),
+            ("word-size", bytes.map_or_else(|| ui.word("word-server-does-not-tell"), human_bytes)),
         ],
         ui,
     );

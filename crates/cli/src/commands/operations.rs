@@ -13,6 +13,7 @@ use crate::args::{OperationsAction, OperationsArgs};
 use crate::env::Env;
 use crate::failure::{Exit, Failure};
 use crate::progress::Progress;
+use crate::repository::Place;
 use crate::signals::Cancel;
 use crate::ui::Ui;
 use crate::view::record::moment;
@@ -185,9 +186,11 @@ impl Act<'_> {
 
     /// The archive of `plan`, opened only if something is to be read from it.
     fn source(&self, plan: &Plan) -> BorgArchive<'_> {
-        let path = std::path::PathBuf::from(&plan.source.repository);
-        let env = self.env;
-        BorgArchive::of_plan(&plan.source, move || repository::open(&path, env))
+        let (recorded, env) = (plan.source.repository.clone(), self.env);
+        BorgArchive::of_plan(&plan.source, move || {
+            let place = Place::parse(&recorded).map_err(|reason| reprise_borg::Error::Invalid { reason })?;
+            repository::open(&place, env)
+        })
     }
 
     fn drive(&self, mut journal: Journal, goal: Goal) -> Result<Exit, Failure> {

@@ -16,8 +16,8 @@ use crate::view::{align_right, table};
 
 /// Verifies a repository or an archive.
 pub fn run(args: &VerifyArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Exit, Failure> {
-    let path = repository::path(args.location.repository.as_deref(), env)?;
-    let repository = repository::open(&path, env)?;
+    let place = repository::place(args.location.repository.as_ref(), env)?;
+    let repository = repository::open(&place, env)?;
     match &args.location.archive {
         Some(archive) => one(&repository, archive, ui, cancel),
         None => all(&repository, ui, cancel),
@@ -51,10 +51,13 @@ fn one(repository: &Repository, archive: &str, ui: &Ui, cancel: &Cancel) -> Resu
 
 /// The whole repository.
 fn all(repository: &Repository, ui: &Ui, cancel: &Cancel) -> Result<Exit, Failure> {
-    let found = repository.verify(&Meter::new(Some(repository.segment_bytes()?), cancel))?;
+    let found = repository.verify(&Meter::new(repository.segment_bytes()?, cancel))?;
     report::each(found.damage.iter(), found.more_damage, ui);
     if found.unfinished_segments > 0 {
         Ui::warn(&ui.text(&Message::new("verify-unfinished").count("count", found.unfinished_segments)));
+    }
+    if found.is_remote {
+        Ui::note(&ui.word("verify-remote"));
     }
     if ui.json {
         Ui::print_json(&told(&found));
@@ -116,7 +119,7 @@ fn told(found: &Verification) -> Value {
         })
     });
     json!({
-        "sound": found.is_sound(), "segments": found.segments, "bytes": found.bytes,
+        "sound": found.is_sound(), "remote": found.is_remote, "segments": found.segments, "bytes": found.bytes,
         "entries": found.entries, "objects": found.objects, "unfinished_segments": found.unfinished_segments,
         "archives": archives.collect::<Vec<_>>(), "damage": damage.collect::<Vec<_>>(),
         "more_damage": found.more_damage,

@@ -269,3 +269,5 @@ inventory-summary = Found { $volumes ->
 inventory-left-out-driver = { $item } is left out: its driver or options say where its data is, so back it up there
 inventory-left-out-missing = { $item } is left out: its directory is not there
 inventory-left-out-name = { $item } is left out: its name or path cannot be restored
+word-server-does-not-tell = the server does not tell
+verify-remote = It is on a server: what archives use was read from it and verified. Its segment files and its index are for `borg check` there.

@@ -269,3 +269,5 @@ inventory-summary = Trouvé : { $volumes ->
 inventory-left-out-driver = { $item } est laissé de côté : son pilote ou ses options disent où sont ses données ; sauvegardez-les là
 inventory-left-out-missing = { $item } est laissé de côté : son répertoire n’existe pas
 inventory-left-out-name = { $item } est laissé de côté : son nom ou son chemin ne peut pas être restauré
+word-server-does-not-tell = le serveur ne le dit pas
+verify-remote = Il est sur un serveur : ce que les archives utilisent a été lu et vérifié. Ses segments et son index relèvent de `borg check` sur place.

@@ -69,6 +69,10 @@ fn fill(candidate: &Candidate, update: &Update<'_>, file: &File) -> io::Result<b
                 }
                 update.shared.run.took(content.len() as u64);
             }
+            Err(error) if error.is_final() => {
+                update.shared.abort(error);
+                return Ok(false);
+            }
             Err(error) => {
                 candidate.lost(update, piece, error);
                 clear(file, piece.offset, u64::from(piece.chunk.size))?;

@@ -18,13 +18,13 @@ const FIRST_READ: usize = 128 * 1024;
 
 /// The objects of the last committed transaction.
 #[derive(Debug)]
-pub(crate) struct Store {
+pub(crate) struct Local {
     segments: Segments,
     index: Index,
     open: Mutex<HashMap<u32, Arc<File>>>,
 }
 
-impl Store {
+impl Local {
     pub fn open(repository: &Path, segments_per_dir: u32) -> Result<Self, Error> {
         let segments = Segments::new(repository, segments_per_dir);
         let index = Index::open(repository, &segments)?;
