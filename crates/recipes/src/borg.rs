@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use reprise_borg::{Archive, Error, Extraction, Kind, Placement, Problem, ProblemKind, Report, Repository};
+use reprise_borg::{
+    Archive, Catalogue, Error, Extraction, Kind, Placement, Problem, ProblemKind, Report, Repository,
+};
 use reprise_engine::{Extracted, Source, SourceError, SourceRef};
-use reprise_model::Observer;
+use reprise_model::{Observer, Unobserved};
 
 use crate::backup::{Backup, Entry, EntryKind};
 
@@ -24,6 +26,8 @@ pub struct BorgArchive<'a> {
     id: Option<String>,
     open: Mutex<Option<Open<'a>>>,
     repository: OnceLock<Repository>,
+    /// Its items, once somebody asked for them: an analysis goes through them several times.
+    catalogue: OnceLock<Catalogue>,
 }
 
 impl<'a> BorgArchive<'a> {
@@ -34,6 +38,7 @@ impl<'a> BorgArchive<'a> {
             id: None,
             open: Mutex::new(None),
             repository: OnceLock::from(repository),
+            catalogue: OnceLock::new(),
         }
     }
 
@@ -44,6 +49,7 @@ impl<'a> BorgArchive<'a> {
             id: Some(source.id.clone()),
             open: Mutex::new(Some(Box::new(open))),
             repository: OnceLock::new(),
+            catalogue: OnceLock::new(),
         }
     }
 
@@ -69,6 +75,18 @@ impl<'a> BorgArchive<'a> {
                 ),
             }),
             _ => Ok(archive),
+        }
+    }
+
+    /// All of its items. Where some may be missing, that is an error: what is not seen would not be restored.
+    fn catalogue(&self, observer: &dyn Observer) -> Result<&Catalogue, SourceError> {
+        if let Some(catalogue) = self.catalogue.get() {
+            return Ok(catalogue);
+        }
+        let catalogue = self.archive()?.catalogue(None, observer).map_err(|error| source_error(&error))?;
+        match catalogue.lost().first() {
+            Some(error) => Err(source_error(error)),
+            None => Ok(self.catalogue.get_or_init(|| catalogue)),
         }
     }
 }
@@ -136,34 +154,37 @@ impl Backup for BorgArchive<'_> {
         visit: &mut dyn FnMut(Entry<'_>),
         observer: &dyn Observer,
     ) -> Result<(), SourceError> {
-        for item in self.archive()?.items() {
+        let catalogue = self.catalogue(observer)?;
+        let mut path = Vec::new();
+        for node in catalogue.in_order() {
             if observer.cancelled() {
                 return Err(SourceError::Cancelled);
             }
-            let item = item.map_err(|error| source_error(&error))?;
-            let kind = match item.kind() {
+            let entry = catalogue.entry(node);
+            let kind = match entry.kind {
                 Kind::File => EntryKind::File,
                 Kind::Directory => EntryKind::Directory,
                 _ => EntryKind::Other,
             };
-            let first_name = item.hard_link_target().is_none();
-            let bytes = if kind == EntryKind::File && first_name { item.content_size() } else { 0 };
-            visit(Entry { path: &item.path, kind, bytes });
+            catalogue.path(node, &mut path);
+            visit(Entry { path: &path, kind, bytes: if entry.is_link { 0 } else { entry.size } });
         }
         Ok(())
     }
 
     fn read(&self, paths: &BTreeSet<String>, limit: u64) -> Result<BTreeMap<String, Vec<u8>>, SourceError> {
         let archive = self.archive()?;
+        let catalogue = self.catalogue(&Unobserved)?;
+        let repository = self.repository.get();
         let mut contents = BTreeMap::new();
-        for item in archive.items() {
-            let item = item.map_err(|error| source_error(&error))?;
-            let Some(path) = std::str::from_utf8(&item.path).ok().filter(|path| paths.contains(*path)) else {
-                continue;
-            };
-            if item.kind() == Kind::File && item.content_size() <= limit {
+        for path in paths {
+            let node = catalogue.find(path.as_bytes());
+            let node = node.filter(|node| catalogue.entry(*node).kind == Kind::File);
+            let (Some(node), Some(repository)) = (node, repository) else { continue };
+            let item = catalogue.item(repository, node).map_err(|error| source_error(&error))?;
+            if item.content_size() <= limit {
                 let content = archive.read_all(&item, limit).map_err(|error| source_error(&error))?;
-                contents.insert(path.to_owned(), content);
+                contents.insert(path.clone(), content);
             }
         }
         Ok(contents)
