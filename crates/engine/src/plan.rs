@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reprise_host::Command;
+use reprise_host::{Command, Thing};
 use reprise_model::{Choice, Finding, Item, OperationId, Severity};
 use serde::{Deserialize, Serialize};
 
@@ -110,6 +110,22 @@ impl Plan {
     /// Bytes that will be written.
     pub fn bytes(&self) -> u64 {
         self.steps.iter().map(|step| step.estimate.bytes).sum()
+    }
+
+    /// What it works on, and no other operation may meanwhile.
+    pub fn things(&self) -> Vec<Thing> {
+        let thing = |step: &Step| match &step.change {
+            Change::Swap(swap) => Some(Thing::Path(swap.target.clone())),
+            Change::Place(place) => Some(Thing::Path(place.target.clone())),
+            Change::CreateVolume(create) => Some(Thing::Volume(create.spec.name.clone())),
+            Change::StopContainer(stop) => Some(Thing::Container(stop.container.clone())),
+            Change::StartContainer(start) => Some(Thing::Container(start.container.clone())),
+            Change::Stage(_) | Change::MakeDir(_) | Change::AwaitHealthy(_) => None,
+        };
+        let mut things: Vec<Thing> = self.steps.iter().filter_map(thing).collect();
+        things.sort();
+        things.dedup();
+        things
     }
 
     /// Where `item` goes.

@@ -1,5 +1,7 @@
 //! The port to backups. The engine asks for trees; what an archive is, it does not know.
 
+use std::ffi::OsStr;
+use std::io::Write;
 use std::path::Path;
 
 use reprise_model::Observer;
@@ -11,6 +13,8 @@ pub struct Extracted {
     pub entries: u64,
     /// Bytes of content written.
     pub bytes: u64,
+    /// How many of the entries were knowingly not written: device nodes.
+    pub left_out: u64,
     /// What was not restored as it was but loses no content, such as an attribute that the file system
     /// does not know. For people.
     pub warnings: Vec<String>,
@@ -56,6 +60,15 @@ pub trait Source: Send + Sync {
     /// whose parent does. All or an error: a tree with something missing is not a success. What was
     /// written before an error stays for the caller to remove.
     fn extract(&self, path: &str, to: &Path, observer: &dyn Observer) -> Result<Extracted, SourceError>;
+
+    /// Writes the same to `to` as a tar stream, in which the tree is called `name`.
+    fn stream(
+        &self,
+        path: &str,
+        name: &OsStr,
+        to: &mut dyn Write,
+        observer: &dyn Observer,
+    ) -> Result<Extracted, SourceError>;
 
     /// Fails when [`Source::extract`] could not even begin with `path`.
     fn check(&self, path: &str) -> Result<(), SourceError>;

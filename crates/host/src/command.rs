@@ -56,6 +56,16 @@ impl Command {
     pub fn program(&self) -> &str {
         &self.program
     }
+
+    /// The program and its arguments.
+    pub(crate) fn words(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.program).chain(&self.args).map(String::as_str)
+    }
+
+    /// How long it may take.
+    pub(crate) fn time_limit(&self) -> Duration {
+        self.limit
+    }
 }
 
 /// The command as one line of POSIX shell.
@@ -80,6 +90,14 @@ pub fn quote(word: &str) -> String {
     shlex::try_quote(&word).map_or_else(|_| "''".to_owned(), Cow::into_owned)
 }
 
+/// `word`, which may be any bytes but NUL, quoted for a POSIX shell.
+pub(crate) fn quote_bytes(word: &[u8]) -> Vec<u8> {
+    match std::str::from_utf8(word) {
+        Ok(text) => quote(text).into_bytes(),
+        Err(_) => shlex::bytes::try_quote(word).map_or_else(|_| b"''".to_vec(), Cow::into_owned),
+    }
+}
+
 /// What a command that ended well said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Output {
@@ -90,7 +108,7 @@ pub struct Output {
 }
 
 /// What the environment may hold for reading backups, and no program that is run here needs.
-const SECRETS: [&str; 4] =
+pub(crate) const SECRETS: [&str; 4] =
     ["BORG_PASSPHRASE", "BORG_PASSCOMMAND", "BORG_PASSPHRASE_FD", "BORG_NEW_PASSPHRASE"];
 
 /// Runs `command` on this machine, in a process group of its own: a Ctrl+C meant for Reprise must not
@@ -144,7 +162,7 @@ pub fn run_local(command: &Command) -> Result<Output> {
     }
 }
 
-fn drain(mut pipe: impl Read + Send + 'static) -> std::thread::JoinHandle<Vec<u8>> {
+pub(crate) fn drain(mut pipe: impl Read + Send + 'static) -> std::thread::JoinHandle<Vec<u8>> {
     std::thread::spawn(move || {
         let mut all = Vec::new();
         let _ = pipe.read_to_end(&mut all);
@@ -162,6 +180,9 @@ fn in_words(status: ExitStatus) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
     use super::*;
 
     fn sh(script: &str) -> Command {
@@ -175,6 +196,11 @@ mod tests {
         {
             let echoed = run_local(&sh(&format!("printf %s {}", quote(word)))).unwrap();
             assert_eq!(String::from_utf8(echoed.stdout).unwrap(), word);
+        }
+        for word in [&b"not UTF-8 \xff $x '"[..], b"\xfe"] {
+            let line = [b"printf %s ".as_slice(), &quote_bytes(word)].concat();
+            let output = std::process::Command::new("sh").arg("-c").arg(OsStr::from_bytes(&line)).output();
+            assert_eq!(output.unwrap().stdout, word);
         }
     }
 

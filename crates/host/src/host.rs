@@ -1,11 +1,12 @@
 //! The port through which everything above touches a machine.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Container, Docker, Result};
+use crate::{Claim, Claimed, Container, Docker, Result};
 
 /// What names a file within its file system, whatever it is called. It stays over renames and reboots, and
 /// no later file is taken for it: numbers are used again, births are not.
@@ -59,12 +60,30 @@ pub struct Space {
 }
 
 /// How a new tree gets onto a host.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Tree {
+pub enum Tree<'h> {
     /// The host's files are this machine's: write them here.
     Here(PathBuf),
+    /// They are another machine's: a tar stream is unpacked there, in the directory where the tree is to be.
+    Elsewhere(Box<dyn Unpack + 'h>),
     /// Nothing is to be written: the tree is only pretended, as in a dry run.
     Pretended,
+}
+
+/// Takes a tar stream, and makes a tree of it. Dropped before its end, it leaves what came so far.
+pub trait Unpack: Write {
+    /// Waits until all that was written is unpacked, and says what is there now.
+    fn finish(self: Box<Self>) -> Result<Unpacked>;
+}
+
+/// What a tar stream became, counted on the host.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unpacked {
+    /// Files, directories, links and all else.
+    pub entries: u64,
+    /// Bytes of content, that of files with several names once.
+    pub bytes: u64,
+    /// What was remarked on and stopped nothing.
+    pub warnings: Vec<String>,
 }
 
 /// A machine. Every method that changes something can be repeated: done twice, it is done once.
@@ -103,7 +122,11 @@ pub trait Host: Send + Sync {
     fn remove_tree(&self, path: &Path) -> Result<()>;
 
     /// How to write a new tree at `path`.
-    fn tree(&self, path: &Path) -> Tree;
+    fn tree(&self, path: &Path) -> Result<Tree<'_>>;
+
+    /// Replaces the content of the regular file `file` within `tree`, which came from a backup: no link is followed.
+    /// Mode and owner stay. As it was, it is kept beside under the name `original`. Not to be repeated.
+    fn edit(&self, tree: &Path, file: &Path, content: &[u8], original: Option<&OsStr>) -> Result<()>;
 
     /// Called when the tree at `path` is written: makes it last through a power cut.
     fn tree_written(&self, path: &Path) -> Result<()>;
@@ -117,6 +140,10 @@ pub trait Host: Send + Sync {
     /// The Docker engine there.
     fn docker(&self) -> &dyn Docker;
 
+    /// Makes known there what is being worked on, until the answer is dropped. Fails with [`crate::Error::Claimed`]
+    /// while another operation works on some of it.
+    fn claim(&self, claim: &Claim) -> Result<Claimed>;
+
     /// All containers there, the sources of their mounts with every symbolic link followed: Docker tells them
     /// as they were given, and what runs on a tree must be found whatever the tree was called.
     fn containers(&self) -> Result<Vec<Container>> {
@@ -127,4 +154,13 @@ pub trait Host: Send + Sync {
         }
         Ok(containers)
     }
+}
+
+/// The sources of all mounts of `containers`, sorted, each once.
+pub(crate) fn absolute_mounts(containers: &[Container]) -> Vec<PathBuf> {
+    let sources = containers.iter().flat_map(|container| &container.mounts).map(|mount| mount.source.clone());
+    let mut sources: Vec<PathBuf> = sources.filter(|source| source.is_absolute()).collect();
+    sources.sort();
+    sources.dedup();
+    sources
 }

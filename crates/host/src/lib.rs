@@ -1,23 +1,34 @@
 //! A machine that Reprise restores onto.
 //!
 //! [`Host`] is the whole of what anything above may do to a machine: look at files, exchange them, run
-//! commands, drive its Docker engine. [`LocalHost`] is this machine; [`OverlayHost`] answers like another
-//! host after changes that were never made, which is what a dry run runs against.
+//! commands, drive its Docker engine. [`LocalHost`] is this machine, [`SshHost`] one that is reached over SSH;
+//! [`OverlayHost`] answers like another host after changes that were never made, which is what a dry run runs
+//! against. A [`Claim`] makes known on the machine itself what is being worked on.
 
+mod claim;
 mod command;
 mod docker;
+mod edit;
 mod error;
 mod host;
 mod local;
+mod mounts;
 mod mutable;
 mod overlay;
+mod ssh;
 
+pub use claim::{Claim, Claimed, Thing, claims_directory};
 pub use command::{Command, Output, quote, run_local};
 pub use docker::commands as docker_commands;
 pub use docker::{
     Container, Docker, DockerCli, Engine, Health, Mount, ObjectKind, PortBinding, Run, Volume, VolumeSpec,
 };
 pub use error::{Error, Result};
-pub use host::{FileKind, Host, Inode, Space, Stat, Tree};
+pub(crate) use host::absolute_mounts;
+pub use host::{FileKind, Host, Inode, Space, Stat, Tree, Unpack, Unpacked};
 pub use local::LocalHost;
 pub use overlay::OverlayHost;
+pub use ssh::{
+    BadDestination, Destination, Exchange, Facts, HostKey, Settings, SshHost, Trouble, make_identity, pin,
+    scan,
+};

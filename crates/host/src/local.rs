@@ -1,17 +1,21 @@
 //! This machine.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, Read};
-use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
 
 use crate::docker::{Docker, DockerCli, Run};
+use crate::edit::edit;
+use crate::mounts;
 use crate::mutable::make_mutable;
-use crate::{Command, Error, FileKind, Host, Inode, Output, Result, Space, Stat, Tree, run_local};
+use crate::{
+    Claim, Claimed, Command, Error, FileKind, Host, Inode, Output, Result, Space, Stat, Tree, run_local,
+};
 
 /// This machine, its files as the process may touch them, and the Docker engine that `docker` reaches.
 #[derive(Debug, Clone)]
@@ -120,7 +124,11 @@ impl Host for LocalHost {
     }
 
     fn exchange(&self, a: &Path, b: &Path) -> Result<()> {
-        renameat2("exchange", a, b, RenameFlags::EXCHANGE)
+        renameat2("exchange", a, b, RenameFlags::EXCHANGE).map_err(|error| match error.errno() {
+            // Some file systems cannot, such as NFS.
+            Some(Errno::INVAL | Errno::NOSYS) => Error::CannotExchange(a.to_owned()),
+            _ => error,
+        })
     }
 
     fn remove_tree(&self, path: &Path) -> Result<()> {
@@ -146,8 +154,12 @@ impl Host for LocalHost {
         }
     }
 
-    fn tree(&self, path: &Path) -> Tree {
-        Tree::Here(path.to_owned())
+    fn tree(&self, path: &Path) -> Result<Tree<'_>> {
+        Ok(Tree::Here(path.to_owned()))
+    }
+
+    fn edit(&self, tree: &Path, file: &Path, content: &[u8], original: Option<&OsStr>) -> Result<()> {
+        edit(tree, file, content, original).map_err(|error| Error::file("change", &tree.join(file), error))
     }
 
     fn tree_written(&self, path: &Path) -> Result<()> {
@@ -177,14 +189,17 @@ impl Host for LocalHost {
     }
 
     fn mounts_within(&self, path: &Path) -> Result<Vec<PathBuf>> {
-        let table = Path::new("/proc/self/mountinfo");
+        let table = Path::new(mounts::TABLE);
         let text = fs::read(table).map_err(|error| Error::file("read", table, error))?;
-        let points = text.split(|b| *b == b'\n').filter_map(|line| line.split(|b| *b == b' ').nth(4));
-        Ok(points.map(unescape).filter(|point| point.starts_with(path)).collect())
+        Ok(mounts::within(&text, path))
     }
 
     fn docker(&self) -> &dyn Docker {
         &self.docker
+    }
+
+    fn claim(&self, claim: &Claim) -> Result<Claimed> {
+        Claimed::here(claim)
     }
 }
 
@@ -224,26 +239,6 @@ fn sync_parent(path: &Path) -> Result<()> {
     fs::File::open(parent)
         .and_then(|directory| directory.sync_all())
         .map_err(|error| Error::file("sync", parent, error))
-}
-
-/// A path from the kernel's mount table, where blanks, tabs, newlines and backslashes are `\ooo`.
-fn unescape(field: &[u8]) -> PathBuf {
-    let mut path = Vec::with_capacity(field.len());
-    let mut rest = field;
-    while let Some((&first, tail)) = rest.split_first() {
-        let octal = tail.get(..3).filter(|_| first == b'\\').and_then(|digits| {
-            let digits = std::str::from_utf8(digits).ok()?;
-            u8::from_str_radix(digits, 8).ok()
-        });
-        if let Some(byte) = octal {
-            path.push(byte);
-            rest = &tail[3..];
-        } else {
-            path.push(first);
-            rest = tail;
-        }
-    }
-    PathBuf::from(OsString::from_vec(path))
 }
 
 #[cfg(test)]
@@ -315,12 +310,5 @@ mod tests {
         fs::write(&file, "12345").unwrap();
         assert_eq!(LocalHost::new().read(&file, 5).unwrap(), b"12345");
         assert!(LocalHost::new().read(&file, 4).is_err());
-    }
-
-    #[test]
-    fn mount_points_are_read_as_the_kernel_writes_them() {
-        assert_eq!(unescape(b"/mnt/a\\040b\\134c"), PathBuf::from("/mnt/a b\\c"));
-        let all = LocalHost::new().mounts_within(Path::new("/")).unwrap();
-        assert!(all.contains(&PathBuf::from("/proc")));
     }
 }

@@ -4,7 +4,7 @@
 //! until something before it pretended to change that. Only names move; no content is ever held.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::docker::{Container, Docker, Engine, Health, ObjectKind, Volume, VolumeSpec};
-use crate::{Error, FileKind, Host, Inode, Result, Space, Stat, Tree};
+use crate::{Claim, Claimed, Error, FileKind, Host, Inode, Result, Space, Stat, Tree};
 
 /// A host with pretended changes on top of `base`.
 pub struct OverlayHost<'a> {
@@ -178,8 +178,12 @@ impl Host for OverlayHost<'_> {
         Ok(())
     }
 
-    fn tree(&self, _path: &Path) -> Tree {
-        Tree::Pretended
+    fn tree(&self, _path: &Path) -> Result<Tree<'_>> {
+        Ok(Tree::Pretended)
+    }
+
+    fn edit(&self, _tree: &Path, _file: &Path, _content: &[u8], _original: Option<&OsStr>) -> Result<()> {
+        Ok(())
     }
 
     fn tree_written(&self, path: &Path) -> Result<()> {
@@ -197,6 +201,10 @@ impl Host for OverlayHost<'_> {
 
     fn docker(&self) -> &dyn Docker {
         self
+    }
+
+    fn claim(&self, claim: &Claim) -> Result<Claimed> {
+        self.base.claim(claim)
     }
 }
 

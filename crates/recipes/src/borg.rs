@@ -1,6 +1,8 @@
 //! Borg archives behind the engine's and the analysis' ports.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::io::Write;
 use std::path::Path;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -96,7 +98,7 @@ pub fn source_error(error: &Error) -> SourceError {
     let (message, hint) = (error.to_string(), error.hint().map(ToOwned::to_owned));
     match error {
         Error::Cancelled => SourceError::Cancelled,
-        Error::Destination { .. } | Error::DestinationFull { .. } => {
+        Error::Destination { .. } | Error::DestinationFull { .. } | Error::Stream(_) => {
             SourceError::Unwritable { message, hint }
         }
         _ => SourceError::Unreadable { message, hint },
@@ -115,6 +117,21 @@ impl Source for BorgArchive<'_> {
         let report = self
             .archive()?
             .extract(&Extraction::of([placement]), root, observer)
+            .map_err(|error| source_error(&error))?;
+        complete(&report)
+    }
+
+    fn stream(
+        &self,
+        path: &str,
+        name: &OsStr,
+        to: &mut dyn Write,
+        observer: &dyn Observer,
+    ) -> Result<Extracted, SourceError> {
+        let placement = Placement::new(path, name.as_encoded_bytes());
+        let report = self
+            .archive()?
+            .export_tar(&Extraction::of([placement]), to, observer)
             .map_err(|error| source_error(&error))?;
         complete(&report)
     }
@@ -145,7 +162,7 @@ fn complete(report: &Report) -> Result<Extracted, SourceError> {
     if more > 0 {
         warnings.push(format!("… and {more} more like these"));
     }
-    Ok(Extracted { entries: report.items + devices, bytes: report.bytes, warnings })
+    Ok(Extracted { entries: report.items + devices, bytes: report.bytes, left_out: devices, warnings })
 }
 
 impl Backup for BorgArchive<'_> {

@@ -1,14 +1,17 @@
 //! A host, a backup and a clock in which things go wrong.
 
-use std::ffi::OsString;
+use std::cell::RefCell;
+use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use reprise_engine::{Clock, Extracted, Source, SourceError};
 use reprise_host::{
-    Container, Docker, Engine, Error, Host, ObjectKind, Result, Space, Stat, Tree, Volume, VolumeSpec,
+    Claim, Claimed, Container, Docker, Engine, Error, Host, ObjectKind, Result, Space, Stat, Tree, Volume,
+    VolumeSpec,
 };
 use reprise_model::Observer;
 use serde_json::Value;
@@ -98,8 +101,12 @@ impl Host for FaultyHost<'_> {
         let (whole, half) = (|| self.host.remove_tree(path), || remove_half(path));
         self.faults.perform(name, whole, half, |source| failed("remove", path, source))
     }
-    fn tree(&self, path: &Path) -> Tree {
+    fn tree(&self, path: &Path) -> Result<Tree<'_>> {
         self.host.tree(path)
+    }
+    fn edit(&self, tree: &Path, file: &Path, content: &[u8], original: Option<&OsStr>) -> Result<()> {
+        let name = format!("edit {}", tree.join(file).display());
+        self.change(name, tree, || self.host.edit(tree, file, content, original))
     }
     fn tree_written(&self, path: &Path) -> Result<()> {
         self.change(format!("tree_written {}", path.display()), path, || self.host.tree_written(path))
@@ -112,6 +119,9 @@ impl Host for FaultyHost<'_> {
     }
     fn docker(&self) -> &dyn Docker {
         self
+    }
+    fn claim(&self, claim: &Claim) -> Result<Claimed> {
+        self.host.claim(claim)
     }
 }
 
@@ -166,6 +176,28 @@ impl Source for FaultySource<'_> {
         };
         let whole = || self.source.copy(path, to, observer, &each);
         self.faults.perform((format!("extract {path}"), Kind::Change), whole, || {}, unwritable)
+    }
+
+    fn stream(
+        &self,
+        path: &str,
+        name: &OsStr,
+        to: &mut dyn Write,
+        observer: &dyn Observer,
+    ) -> Result<Extracted, SourceError> {
+        // Cut midway, a stream ends where it is; what is at its other end sees no more of it.
+        let mut whole = Vec::new();
+        let wrote = self.source.stream(path, name, &mut whole, observer)?;
+        let (first, rest) = whole.split_at(whole.len() / 2);
+        let to = RefCell::new(to);
+        let send = |part: &[u8]| to.borrow_mut().write_all(part).map_err(unwritable);
+        let all = || send(first).and_then(|()| send(rest)).map(|()| wrote);
+        self.faults.perform(
+            (format!("stream {path}"), Kind::LongChange),
+            all,
+            || drop(send(first)),
+            unwritable,
+        )
     }
 
     fn check(&self, path: &str) -> Result<(), SourceError> {

@@ -1,23 +1,35 @@
-//! This machine's files, with a simulated Docker engine.
+//! A host's files, with a simulated Docker engine.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use reprise_host::{Docker, Host, LocalHost, Result, Space, Stat, Tree};
+use reprise_host::{Claim, Claimed, Docker, Error, Host, LocalHost, Result, Space, Stat, Tree};
 
 use crate::SimDocker;
 
-/// A [`LocalHost`] whose Docker engine is a [`SimDocker`].
+/// A host whose Docker engine is a [`SimDocker`].
 pub struct TestHost {
-    files: LocalHost,
+    files: Arc<dyn Host>,
     docker: Arc<SimDocker>,
+    exchanges: AtomicBool,
 }
 
 impl TestHost {
     /// This machine with `docker`.
     pub fn new(docker: Arc<SimDocker>) -> Self {
-        Self { files: LocalHost::new(), docker }
+        Self::with_files_of(Arc::new(LocalHost::new()), docker)
+    }
+
+    /// `files`, whose paths are this machine's, with `docker`.
+    pub fn with_files_of(files: Arc<dyn Host>, docker: Arc<SimDocker>) -> Self {
+        Self { files, docker, exchanges: AtomicBool::new(true) }
+    }
+
+    /// From here on it cannot exchange two names in one step.
+    pub fn cannot_exchange(&self) {
+        self.exchanges.store(false, Ordering::Relaxed);
     }
 }
 
@@ -51,13 +63,20 @@ impl Host for TestHost {
         self.files.rename(from, to)
     }
     fn exchange(&self, a: &Path, b: &Path) -> Result<()> {
-        self.files.exchange(a, b)
+        if self.exchanges.load(Ordering::Relaxed) {
+            self.files.exchange(a, b)
+        } else {
+            Err(Error::CannotExchange(a.to_owned()))
+        }
     }
     fn remove_tree(&self, path: &Path) -> Result<()> {
         self.files.remove_tree(path)
     }
-    fn tree(&self, path: &Path) -> Tree {
+    fn tree(&self, path: &Path) -> Result<Tree<'_>> {
         self.files.tree(path)
+    }
+    fn edit(&self, tree: &Path, file: &Path, content: &[u8], original: Option<&OsStr>) -> Result<()> {
+        self.files.edit(tree, file, content, original)
     }
     fn tree_written(&self, path: &Path) -> Result<()> {
         self.files.tree_written(path)
@@ -70,5 +89,8 @@ impl Host for TestHost {
     }
     fn docker(&self) -> &dyn Docker {
         self.docker.as_ref()
+    }
+    fn claim(&self, claim: &Claim) -> Result<Claimed> {
+        self.files.claim(claim)
     }
 }

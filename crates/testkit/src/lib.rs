@@ -4,7 +4,7 @@
 //! when it is told to ([`FakeClock`]) and a backup that is a directory ([`DirSource`]). [`Faults`] stand
 //! between the engine and that world, count everything that is asked of it, and cut the power or answer
 //! with an error at a chosen operation. A [`World`] is all of it written down, to tell whether two states
-//! are the same. The laws themselves are in `tests/`.
+//! are the same. An [`Sshd`] makes this machine look like another. The laws themselves are in `tests/`.
 
 mod attributes;
 mod bench;
@@ -18,6 +18,7 @@ mod plans;
 mod power;
 mod scenes;
 mod source;
+mod sshd;
 mod tree;
 mod watch;
 mod world;
@@ -33,6 +34,7 @@ pub use plans::{plan, restless, stage};
 pub use power::{PowerCut, until_power_cut};
 pub use scenes::Scene;
 pub use source::DirSource;
+pub use sshd::Sshd;
 pub use tree::{plant, settle};
 pub use watch::Watcher;
 pub use world::World;

@@ -22,7 +22,8 @@ pub struct Scene {
 
 impl Scene {
     /// Every scene there is, each built anew at each call.
-    pub const ALL: [fn() -> Self; 3] = [Self::in_place, Self::elsewhere, Self::new_volume];
+    pub const ALL: [fn() -> Self; 4] =
+        [Self::in_place, Self::in_two_steps, Self::elsewhere, Self::new_volume];
 
     /// Two services and their volumes are put back in place: nearly every effect, and the order matters.
     pub fn in_place() -> Self {
@@ -48,6 +49,13 @@ impl Scene {
             }));
         }
         Self { name: "in place", bench, plan: plan("swap", changes) }
+    }
+
+    /// The same where two names cannot be exchanged in one step.
+    pub fn in_two_steps() -> Self {
+        let scene = Self { name: "in two steps", ..Self::in_place() };
+        scene.bench.host.cannot_exchange();
+        scene
     }
 
     /// A tree and a file are restored to a directory of their own, below directories that are missing, with

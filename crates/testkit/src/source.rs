@@ -1,13 +1,15 @@
 //! A backup that is a directory.
 
+use std::ffi::OsStr;
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use reprise_engine::{Extracted, Source, SourceError};
 use reprise_model::Observer;
 
-use crate::attributes;
+use crate::{attributes, scratch};
 
 /// Gives copies of what lies below a directory.
 #[derive(Debug, Clone)]
@@ -123,6 +125,41 @@ fn unwritable(error: io::Error) -> SourceError {
 impl Source for DirSource {
     fn extract(&self, path: &str, to: &Path, observer: &dyn Observer) -> Result<Extracted, SourceError> {
         self.copy(path, to, observer, &|_| Ok(()))
+    }
+
+    fn stream(
+        &self,
+        path: &str,
+        name: &OsStr,
+        to: &mut dyn Write,
+        observer: &dyn Observer,
+    ) -> Result<Extracted, SourceError> {
+        // A copy under the name it is to have, for tar to take as it is.
+        let dir = scratch();
+        let wrote = self.copy(path, &dir.path().join(name), observer, &|_| Ok(()))?;
+        let mut tar = Command::new("tar")
+            .args([
+                "-c",
+                "--format=posix",
+                "--xattrs",
+                "--xattrs-include=*",
+                "--acls",
+                "--numeric-owner",
+                "-f",
+                "-",
+            ])
+            .arg("-C")
+            .arg(dir.path())
+            .arg("--")
+            .arg(name)
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(unwritable)?;
+        let copied = io::copy(tar.stdout.as_mut().expect("a pipe"), to);
+        drop(tar.stdout.take());
+        tar.wait().map_err(unwritable)?;
+        copied.map_err(unwritable)?;
+        Ok(wrote)
     }
 
     fn check(&self, path: &str) -> Result<(), SourceError> {

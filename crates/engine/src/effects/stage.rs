@@ -1,17 +1,16 @@
 //! A tree of the backup, extracted beside the place where it is to go.
 
-use std::fs::{File, Metadata};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, fchown};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use reprise_host::{Command, Tree, quote};
-use reprise_model::Message;
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
+use reprise_host::{Command, Tree, Unpack, quote};
+use reprise_model::{Message, Observer};
 use serde::{Deserialize, Serialize};
 
 use super::{expect_directory, fail, nothing_at, refused, sh};
-use crate::{Cx, Effect, Observed, Result, Script};
+use crate::{Cx, Effect, Error, Extracted, Observed, Result, Script, SourceError};
 
 /// A file of the staged tree whose content is replaced.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,29 +107,13 @@ impl Effect for Stage {
             return Ok(());
         }
         let part = self.part();
-        cx.host.remove_tree(&part)?;
-        if let Tree::Here(dir) = cx.host.tree(&part) {
-            let wrote = cx.source.extract(&self.from, &dir, cx.watch)?;
-            for warning in &wrote.warnings {
-                cx.watch.warn(&Message::new("warn-extract").text("warning", warning));
-            }
-            if (wrote.entries, wrote.bytes) != (self.entries, self.bytes) {
-                let why = format!(
-                    "{} entries and {} bytes were extracted, but the plan counted {} and {}",
-                    wrote.entries, wrote.bytes, self.entries, self.bytes
-                );
-                return Err(refused(&self.into, why, "the archive is not the one that was planned with"));
-            }
-            for edit in &self.edits {
-                let done = edit.make(&dir);
-                done.map_err(|error| {
-                    let what = dir.join(&edit.path);
-                    refused(
-                        &what,
-                        error.to_string(),
-                        "adapt the file by hand after a restore with --adapt none",
-                    )
-                })?;
+        let seen = Seen::default();
+        let mut pauses = PAUSES.iter();
+        while let Err(error) = self.put_together(&part, &seen, cx) {
+            // What came of it is not known, so it is begun anew.
+            match pauses.next().filter(|_| is_lost(&error) && !cx.watch.cancelled()) {
+                Some(pause) => cx.clock.sleep(*pause),
+                None => return Err(error),
             }
         }
         cx.host.tree_written(&part)?;
@@ -150,46 +133,117 @@ impl Effect for Stage {
     }
 }
 
-impl Edit {
-    /// Replaces the file's content in the tree at `root`. Its mode and owner stay.
-    fn make(&self, root: &Path) -> io::Result<()> {
-        let directory =
-            open_beneath(root, self.path.parent().unwrap_or(Path::new("")), OFlags::DIRECTORY, 0)?;
-        let name = self.path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-        let at = |name: &Path, flags, mode| -> io::Result<File> {
-            let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            Ok(rustix::fs::openat(&directory, name, flags, Mode::from_raw_mode(mode))?.into())
+/// The pauses before a tree that is sent elsewhere is sent again, when the connection was lost on the way.
+const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
+
+fn is_lost(error: &Error) -> bool {
+    matches!(error, Error::Host(error) if error.is_connection_lost())
+}
+
+impl Stage {
+    /// Makes the tree at `part`, whatever was there before.
+    fn put_together(&self, part: &Path, seen: &Seen, cx: &Cx<'_>) -> Result<()> {
+        cx.host.remove_tree(part)?;
+        let wrote = match cx.host.tree(part)? {
+            Tree::Here(dir) => cx.source.extract(&self.from, &dir, cx.watch)?,
+            Tree::Elsewhere(there) => self.send(part, there, &seen.again(cx.watch), cx)?,
+            Tree::Pretended => return Ok(()),
         };
-        let mut file = at(name.as_ref(), OFlags::RDWR, 0)?;
-        let meta = file.metadata()?;
-        if !meta.is_file() {
-            return Err(io::Error::other("it is not a regular file"));
+        self.expect_all(wrote.entries, wrote.bytes)?;
+        for warning in &wrote.warnings {
+            cx.watch.warn(&Message::new("warn-extract").text("warning", warning));
         }
-        if let Some(original) = &self.original {
-            let mut before = Vec::new();
-            file.read_to_end(&mut before)?;
-            let create = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
-            let mut copy = at(original.as_ref(), create, 0o600)?;
-            copy.write_all(&before)?;
-            like(&copy, &meta)?;
+        for edit in &self.edits {
+            let original = edit.original.as_deref().map(OsStr::new);
+            match cx.host.edit(part, &edit.path, edit.content.as_bytes(), original) {
+                Err(error) if !error.is_connection_lost() => {
+                    let hint = "adapt the file by hand after a restore with --adapt none";
+                    return Err(refused(&part.join(&edit.path), error.to_string(), hint));
+                }
+                other => other?,
+            }
         }
-        let mut file = at(name.as_ref(), OFlags::WRONLY | OFlags::TRUNC, 0)?;
-        file.write_all(self.content.as_bytes())
+        Ok(())
+    }
+
+    /// Sends the tree to where it is unpacked, and sees to it that all of it arrived.
+    fn send(
+        &self,
+        part: &Path,
+        mut there: Box<dyn Unpack + '_>,
+        observer: &dyn Observer,
+        cx: &Cx<'_>,
+    ) -> Result<Extracted> {
+        let name = part.file_name().unwrap_or_default();
+        let mut sent = match cx.source.stream(&self.from, name, &mut there, observer) {
+            Ok(sent) => sent,
+            // The other end was closed; it knows why.
+            Err(error @ SourceError::Unwritable { .. }) => {
+                there.finish()?;
+                return Err(error.into());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let found = there.finish()?;
+        self.expect_all(found.entries + sent.left_out, found.bytes)?;
+        let more = found.warnings.len().saturating_sub(WARNINGS);
+        sent.warnings.extend(found.warnings.into_iter().take(WARNINGS));
+        if more > 0 {
+            sent.warnings.push(format!("… and {more} more like these"));
+        }
+        Ok(sent)
+    }
+
+    fn expect_all(&self, entries: u64, bytes: u64) -> Result<()> {
+        if (entries, bytes) == (self.entries, self.bytes) {
+            return Ok(());
+        }
+        let why = format!(
+            "{entries} entries and {bytes} bytes were extracted, but the plan counted {} and {}",
+            self.entries, self.bytes
+        );
+        Err(refused(&self.into, why, "the archive is not the one that was planned with"))
     }
 }
 
-/// Gives `file` the mode, owner and times of `meta`.
-fn like(file: &File, meta: &Metadata) -> io::Result<()> {
-    fchown(file, Some(meta.uid()), Some(meta.gid()))?;
-    file.set_permissions(meta.permissions())?;
-    file.set_modified(meta.modified()?)
+/// Warnings of another host's tar that are passed on one by one.
+const WARNINGS: usize = 20;
+
+/// How far the progress has been told, over attempts: what is sent again is not told again.
+#[derive(Default)]
+struct Seen {
+    bytes: AtomicU64,
+    items: AtomicU64,
 }
 
-/// Opens `path` below `root` without following any link: what lies there came from a backup.
-fn open_beneath(root: &Path, path: &Path, flags: OFlags, mode: u32) -> io::Result<rustix::fd::OwnedFd> {
-    let root =
-        rustix::fs::openat(CWD, root, OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
-    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    Ok(rustix::fs::openat2(&root, path, flags | OFlags::CLOEXEC, Mode::from_raw_mode(mode), resolve)?)
+impl Seen {
+    fn again<'a>(&'a self, observer: &'a dyn Observer) -> Again<'a> {
+        Again { seen: self, observer, bytes: AtomicU64::new(0), items: AtomicU64::new(0) }
+    }
+}
+
+/// One attempt.
+struct Again<'a> {
+    seen: &'a Seen,
+    observer: &'a dyn Observer,
+    bytes: AtomicU64,
+    items: AtomicU64,
+}
+
+impl Observer for Again<'_> {
+    fn advance(&self, bytes: u64, items: u64) {
+        let further = |now: &AtomicU64, most: &AtomicU64, by: u64| {
+            let now = now.fetch_add(by, Ordering::Relaxed) + by;
+            now.saturating_sub(most.fetch_max(now, Ordering::Relaxed))
+        };
+        let bytes = further(&self.bytes, &self.seen.bytes, bytes);
+        let items = further(&self.items, &self.seen.items, items);
+        self.observer.advance(bytes, items);
+    }
+    fn item(&self, path: &[u8]) {
+        self.observer.item(path);
+    }
+    fn cancelled(&self) -> bool {
+        self.observer.cancelled()
+    }
 }

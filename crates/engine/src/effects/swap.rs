@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use reprise_host::Inode;
+use reprise_host::{Error as HostError, Inode};
 use reprise_model::Message;
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +48,17 @@ impl Swap {
         Ok(None)
     }
 
+    /// Where two names cannot be exchanged in one step: the present tree is kept first, then the restored one takes its
+    /// place. A cut between the two leaves nothing at the target, which both applying and undoing know what to do about.
+    fn in_two_steps(&self, before: &Trees, cx: &Cx<'_>) -> Result<()> {
+        cx.host.rename(&self.target, &self.kept)?;
+        if Self::inode(&self.kept, cx)? != Some(before.target) {
+            cx.host.rename(&self.kept, &self.target)?;
+            return Err(replaced_meanwhile(&self.target));
+        }
+        Ok(cx.host.rename(&self.staged, &self.target)?)
+    }
+
     /// Names cannot change places between file systems, nor can that of a mount point.
     fn expect_one_file_system(&self, cx: &Cx<'_>) -> Result<()> {
         let device = |path| Ok::<_, Error>(cx.host.stat(path)?.map(|stat| stat.device));
@@ -60,6 +71,11 @@ impl Swap {
             "restore to another place and copy from there",
         ))
     }
+}
+
+fn replaced_meanwhile(target: &Path) -> Error {
+    let hint = "look at what lies there, then make the plan again";
+    refused(target, "was replaced by something else in this very moment", hint)
 }
 
 impl Effect for Swap {
@@ -105,18 +121,25 @@ impl Effect for Swap {
                     return Err(refused(&self.staged, "the restored tree is gone", "restore again"));
                 };
                 expect_unused(&self.target, &self.users, cx)?;
-                cx.host.exchange(&self.target, new)?;
+                match cx.host.exchange(&self.target, new) {
+                    Err(HostError::CannotExchange(_)) if new == self.staged => {
+                        return self.in_two_steps(before, cx);
+                    }
+                    other => other?,
+                }
                 // Between the look and the exchange someone else may have put their tree there.
                 if Self::inode(new, cx)? != Some(before.target) {
                     cx.host.exchange(&self.target, new)?;
-                    return Err(refused(
-                        &self.target,
-                        "was replaced by something else in this very moment",
-                        "look at what lies there, then make the plan again",
-                    ));
+                    return Err(replaced_meanwhile(&self.target));
                 }
             }
             Some(inode) if inode == before.staged => {}
+            // Two steps, of which the second is missing.
+            None if Self::inode(&self.kept, cx)? == Some(before.target)
+                && Self::inode(&self.staged, cx)? == Some(before.staged) =>
+            {
+                cx.host.rename(&self.staged, &self.target)?;
+            }
             _ => {
                 return Err(refused(
                     &self.target,
@@ -159,7 +182,13 @@ impl Effect for Swap {
             return Ok(cx.host.rename(old, &self.target)?);
         }
         expect_unused(&self.target, &self.users, cx)?;
-        cx.host.exchange(&self.target, old)?;
+        match cx.host.exchange(&self.target, old) {
+            Err(HostError::CannotExchange(_)) if old == self.kept => {
+                cx.host.rename(&self.target, &self.staged)?;
+                return Ok(cx.host.rename(&self.kept, &self.target)?);
+            }
+            other => other?,
+        }
         if old == self.kept { Ok(cx.host.rename(&self.kept, &self.staged)?) } else { Ok(()) }
     }
 }

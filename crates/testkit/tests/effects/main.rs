@@ -1,6 +1,7 @@
 //! The laws of every effect: *observe changes nothing; apply twice, then observe: satisfied; undo twice: the
 //! state before, to the byte; wherever it was cut off, either way, it can be finished and undone.*
 
+mod over_ssh;
 mod scenarios;
 
 use reprise_engine::{Change, Observed, Result};

@@ -198,6 +198,10 @@ fn swap(bench: &Bench, odd: fn(&Bench)) -> Change {
 fn swaps() -> Vec<(&'static str, Make)> {
     vec![
         ("two trees", |bench| swap(bench, |_| {})),
+        ("two trees that cannot be exchanged in one step", |bench| {
+            bench.host.cannot_exchange();
+            swap(bench, |_| {})
+        }),
         ("two files", |bench| {
             swap(bench, |bench| {
                 for name in ["target", "new"] {

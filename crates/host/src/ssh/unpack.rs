@@ -1,0 +1,119 @@
+//! A tree of the other side, unpacked by its `tar` from what is written here, and counted there afterwards.
+
+use std::collections::HashSet;
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ChildStdin;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use wait_timeout::ChildExt;
+
+use super::connection::{Connection, Session};
+use super::files::error_of;
+use super::wire::{self, Call};
+use crate::{Error, Result, Unpack, Unpacked};
+
+/// tar as it takes what a backup gives: owners by number, attributes and access lists, and no name that leads out of its
+/// directory, which GNU tar sees to by itself. Then what is there, a line for each entry.
+const SCRIPT: &str = "umask 077
+cd -- \"${1%/*}/\" || exit 1
+tar -x -p -f - --numeric-owner --same-owner --xattrs --xattrs-include='*' --acls --warning=no-timestamp || exit 1
+find \"./${1##*/}\" -xdev -printf '%y %s %n %i\\n'";
+
+/// How long tar has to end once nothing more comes.
+const ENDING: Duration = Duration::from_secs(20);
+
+/// A running `tar -x`.
+#[derive(Debug)]
+pub(super) struct Unpacking<'c> {
+    connection: &'c Connection,
+    path: PathBuf,
+    session: Option<Session>,
+    stdin: Option<BufWriter<ChildStdin>>,
+    counted: Option<JoinHandle<Unpacked>>,
+}
+
+impl<'c> Unpacking<'c> {
+    pub(super) fn start(connection: &'c Connection, path: &Path) -> Result<Self> {
+        let call = Call::script(SCRIPT, &[path]);
+        let mut session = connection.persist(|| connection.session(|mark| wire::fed(&call, mark)))?;
+        let stdin = session.child.stdin.take().map(|stdin| BufWriter::with_capacity(256 << 10, stdin));
+        let counted = session.child.stdout.take().map(|stdout| std::thread::spawn(move || count(stdout)));
+        Ok(Self { connection, path: path.to_owned(), session: Some(session), stdin, counted })
+    }
+}
+
+impl Write for Unpacking<'_> {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        self.stdin.as_mut().ok_or(io::ErrorKind::BrokenPipe)?.write(data)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stdin.as_mut().ok_or(io::ErrorKind::BrokenPipe)?.flush()
+    }
+}
+
+impl Unpack for Unpacking<'_> {
+    fn finish(mut self: Box<Self>) -> Result<Unpacked> {
+        let host = &self.connection.settings.name;
+        let fail = |error: io::Error| Error::file("unpack", &self.path, error).on(host);
+        if let Some(mut stdin) = self.stdin.take() {
+            // Why it does not take more, it says itself.
+            let _ = stdin.flush();
+        }
+        let Some(session) = self.session.take() else { return Err(fail(io::ErrorKind::BrokenPipe.into())) };
+        let said = self.connection.end(session, None)?;
+        let counted = self.counted.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
+        if said.status != 0 {
+            // The last line only tells that there were others; the system's own words tell most.
+            let errors: Vec<io::Error> = said.stderr.lines().map(error_of).collect();
+            let told = errors.iter().position(|error| error.raw_os_error().is_some()).unwrap_or(0);
+            return Err(fail(errors.into_iter().nth(told).unwrap_or_else(|| error_of(""))));
+        }
+        let warnings = said.stderr.lines().filter(|line| !line.is_empty()).map(ToOwned::to_owned).collect();
+        Ok(Unpacked { warnings, ..counted })
+    }
+}
+
+impl Drop for Unpacking<'_> {
+    /// Given up: tar sees its stream end, and must be gone before what it wrote is removed.
+    fn drop(&mut self) {
+        let Some(mut session) = self.session.take() else { return };
+        if let Some(stdin) = self.stdin.take() {
+            // What is still in the buffer is not worth sending.
+            drop(stdin.into_parts().0);
+        }
+        if !matches!(session.child.wait_timeout(ENDING), Ok(Some(_))) {
+            let _ = session.child.kill();
+            let _ = session.child.wait();
+        }
+    }
+}
+
+/// What the lines of `find` add up to. The content of a file with several names counts once.
+fn count(lines: impl Read) -> Unpacked {
+    let (mut sum, mut seen) = (Unpacked::default(), HashSet::new());
+    for line in BufReader::new(lines).split(b'\n').map_while(io::Result::ok) {
+        let line = String::from_utf8_lossy(&line).into_owned();
+        let mut words = line.split(' ');
+        let (kind, mut number) = (words.next(), || words.next().and_then(|word| word.parse::<u64>().ok()));
+        let (Some(size), Some(names), Some(inode)) = (number(), number(), number()) else { continue };
+        sum.entries += 1;
+        if kind == Some("f") && (names == 1 || seen.insert(inode)) {
+            sum.bytes += size;
+        }
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_with_several_names_count_once() {
+        let sum = count(&b"d 4096 2 1\nf 10 1 2\nf 7 2 3\nf 7 2 3\nl 5 1 4\n"[..]);
+        assert_eq!((sum.entries, sum.bytes), (5, 17));
+    }
+}
