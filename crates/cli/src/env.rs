@@ -16,6 +16,10 @@ pub struct Env {
     pub state_dir: PathBuf,
     /// Where catalogues of archives are kept; nowhere without.
     pub cache_dir: Option<PathBuf>,
+    /// Where hosts may be declared; a later file goes before an earlier one.
+    pub config: Vec<PathBuf>,
+    /// Where sockets may lie: a directory with a short path.
+    pub scratch: PathBuf,
     /// The language of messages.
     pub lang: Lang,
     /// `BORG_REPO`.
@@ -48,6 +52,8 @@ impl Env {
         Self {
             state_dir: cli.state_dir.clone().unwrap_or_else(default_state_dir),
             cache_dir: if cli.no_cache { None } else { cli.cache_dir.clone().or_else(default_cache_dir) },
+            config: config(),
+            scratch: scratch(),
             lang,
             borg_repo: path("BORG_REPO"),
             borg_keys: borg_keys(),
@@ -69,6 +75,21 @@ fn path(name: &str) -> Option<PathBuf> {
 
 fn home() -> PathBuf {
     path("HOME").unwrap_or_else(|| PathBuf::from("/root"))
+}
+
+fn config() -> Vec<PathBuf> {
+    if let Some(file) = path("REPRISE_CONFIG") {
+        return vec![file];
+    }
+    let user = path("XDG_CONFIG_HOME").unwrap_or_else(|| home().join(".config"));
+    vec![PathBuf::from("/etc/reprise/reprise.toml"), user.join("reprise/reprise.toml")]
+}
+
+/// A socket's path has room for about a hundred bytes.
+fn scratch() -> PathBuf {
+    path("TMPDIR")
+        .filter(|dir| dir.is_dir() && dir.as_os_str().len() < 50)
+        .unwrap_or_else(|| PathBuf::from("/tmp"))
 }
 
 fn default_state_dir() -> PathBuf {

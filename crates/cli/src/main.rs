@@ -8,6 +8,7 @@ mod ask;
 mod commands;
 mod env;
 mod failure;
+mod hosts;
 mod meter;
 mod passphrase;
 mod progress;
@@ -42,11 +43,12 @@ fn main() -> ExitCode {
             Command::Verify(args) => commands::verify::run(&args, &env, &ui, &cancel),
             Command::Info(args) => commands::info::run(&args, &env, &ui, &cancel),
             Command::Docker(args::DockerCommand::Inventory(args)) => {
-                commands::docker_inventory::run(&args, &ui)
+                commands::docker_inventory::run(&args, &env, &ui)
             }
             Command::Docker(args::DockerCommand::Restore(args)) => {
                 commands::docker_restore::run(&args, &env, &ui, &cancel)
             }
+            Command::Host(args) => commands::host::run(&args, &env, &ui),
             Command::Operations(args) => commands::operations::run(&args, &env, &ui, &cancel),
             Command::Completions { shell } => commands::completions::run(shell),
         });

@@ -5,18 +5,28 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use reprise_engine::{Clock, SystemClock};
-use reprise_host::LocalHost;
+use reprise_host::{LocalHost, SshHost};
 use reprise_model::{ItemKind, Message};
 use reprise_recipes::docker::{Inventory, Reason, inventory};
 
 use crate::args::InventoryArgs;
+use crate::env::Env;
 use crate::failure::{Exit, Failure};
+use crate::hosts;
 use crate::ui::{Ui, one_line};
 
 /// Writes down what this host has of Docker.
-pub fn run(args: &InventoryArgs, ui: &Ui) -> Result<Exit, Failure> {
-    let uname = rustix::system::uname();
-    let found = inventory(&LocalHost::new(), &uname.nodename().to_string_lossy(), SystemClock.now())?;
+pub fn run(args: &InventoryArgs, env: &Env, ui: &Ui) -> Result<Exit, Failure> {
+    let found = match &args.host {
+        None => {
+            let uname = rustix::system::uname();
+            inventory(&LocalHost::new(), &uname.nodename().to_string_lossy(), SystemClock.now())?
+        }
+        Some(name) => {
+            let host = SshHost::connect(hosts::settings(&hosts::find(name, env)?, env)?)?;
+            inventory(&host, &host.facts()?.hostname, SystemClock.now())?
+        }
+    };
     match &args.output {
         Some(path) => write(path, &found).map_err(|error| {
             Failure::new(format!("{} cannot be written: {error}", one_line(&path.display().to_string())))

@@ -5,21 +5,20 @@ use reprise_engine::{
     Clock, Cx, Detail, Goal, Journal, Operations, Plan, SourceRef, Status, SystemClock, Unwatched, drive,
     rehearse, script,
 };
-use reprise_host::{Host, LocalHost};
 use reprise_model::{Destination, Finding, Message, OperationId, Selection, Severity};
 use reprise_recipes::borg::BorgArchive;
 use reprise_recipes::docker::{Preview, Request, analyse, plan, preview, survey};
 use serde::Serialize;
 
 use super::archives::utc;
-use super::operations::conclude;
+use super::operations::{claim, conclude};
 use crate::args::{RestoreArgs, ScriptArg};
 use crate::env::Env;
 use crate::failure::{Exit, Failure};
 use crate::progress::Progress;
 use crate::signals::Cancel;
 use crate::ui::{Ui, out};
-use crate::{ask, repository, view};
+use crate::{ask, hosts, repository, view};
 
 /// What `--dry-run --json` prints. Documented in `docs/json.md`.
 #[derive(Serialize)]
@@ -37,7 +36,6 @@ struct DryRun<'a> {
 /// Plans a restore and, unless it is only to be shown, runs it.
 pub fn run(args: &RestoreArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Exit, Failure> {
     let operations = Operations::new(&env.state_dir);
-    let host = LocalHost::new();
     let place = repository::place(args.location.repository.as_ref(), env)?;
     let opened = repository::open(&place, env)?;
     let name = match &args.location.archive {
@@ -46,6 +44,8 @@ pub fn run(args: &RestoreArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Ex
         None => "latest".to_owned(),
     };
     let entry = repository::entry(&opened, &name)?;
+    let host = hosts::open(args.host.as_ref(), env)?;
+    let host = host.as_ref();
     let source = SourceRef {
         kind: "borg".to_owned(),
         repository: place.to_string(),
@@ -73,13 +73,16 @@ pub fn run(args: &RestoreArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Ex
         // Looked at while another operation is at work, the host would be seen in the middle of something.
         operations.expect_idle()?;
     }
-    let facts = survey(&host, &selection, &choice, &archive)?;
+    let facts = survey(host, &selection, &choice, &archive)?;
     let age_seconds =
         source.time.parse::<Timestamp>().ok().map(|at| now.duration_since(at).as_secs().max(0) as u64);
-    let state = host.canonical(&std::path::absolute(&env.state_dir)?)?;
-    let mut reserved = vec![(state, Message::new("reserved-state"))];
-    if let Some(directory) = place.directory() {
-        reserved.push((host.canonical(directory)?, Message::new("reserved-repository")));
+    let mut reserved = Vec::new();
+    if args.host.is_none() {
+        let state = host.canonical(&std::path::absolute(&env.state_dir)?)?;
+        reserved.push((state, Message::new("reserved-state")));
+        if let Some(directory) = place.directory() {
+            reserved.push((host.canonical(directory)?, Message::new("reserved-repository")));
+        }
     }
     let request = Request {
         id: &id,
@@ -95,9 +98,13 @@ pub fn run(args: &RestoreArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Ex
     };
     let plan = plan(&request, &facts);
     let previews = preview(&facts, choice.adaptation);
-    let cx = Cx { host: &host, source: &archive, clock: &SystemClock, watch: &Unwatched };
+    let cx = Cx { host, source: &archive, clock: &SystemClock, watch: &Unwatched };
 
     if let Some(detail) = args.script {
+        if args.host.is_some() {
+            let note = Message::new("script-elsewhere").text("host", &plan.host);
+            Ui::note(&ui.text(&note.text("repository", &source.repository)));
+        }
         return print_script(&plan, detail, ui);
     }
     let rehearsed = if plan.blockers().next().is_some() {
@@ -125,6 +132,7 @@ pub fn run(args: &RestoreArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Ex
         let hint = finding.advice.as_ref().map(|advice| ui.text(advice));
         return Err(Failure { hint, ..Failure::new(ui.text(&finding.message)) });
     }
+    let _claim = host.claim(&claim(&plan))?;
     cancel.host_changes();
     ui.line("");
     let progress = Progress::new(&plan, ui, cancel);

@@ -9,6 +9,7 @@ pub mod docker_restore;
 pub mod export_tar;
 pub mod extract;
 pub mod find;
+pub mod host;
 pub mod info;
 pub mod ls;
 pub mod operations;

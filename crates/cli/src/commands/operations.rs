@@ -1,11 +1,13 @@
 //! `reprise operations`: what was done, what can go on, what can be undone.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use reprise_engine::{
     Cause, Change, Clock, Cx, Event, Goal, Journal, Operations, Outcome, Plan, Record, Recorded, Status,
     SystemClock, Unwatched, Verdict, drive, expire,
 };
-use reprise_host::LocalHost;
+use reprise_host::{Claim, Host};
 use reprise_model::{Destination, Message, OperationId};
 use reprise_recipes::borg::BorgArchive;
 
@@ -17,7 +19,7 @@ use crate::repository::Place;
 use crate::signals::Cancel;
 use crate::ui::Ui;
 use crate::view::record::moment;
-use crate::{ask, repository, view};
+use crate::{ask, hosts, repository, view};
 
 /// Runs the action.
 pub fn run(args: &OperationsArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Exit, Failure> {
@@ -151,7 +153,8 @@ impl Act<'_> {
 
     fn expire(&self) -> Result<Exit, Failure> {
         let now = SystemClock.now();
-        let mut removed = Vec::new();
+        let (mut removed, mut exit) = (Vec::new(), Exit::Done);
+        let mut reached: BTreeMap<String, Box<dyn Host>> = BTreeMap::new();
         for id in self.operations.ids()? {
             let Ok(record) = self.operations.record(&id) else { continue };
             let closed = record.rollback_until.is_some_and(|until| until < now);
@@ -159,10 +162,22 @@ impl Act<'_> {
                 continue;
             }
             let _lock = self.operations.lock(&id)?;
+            if !reached.contains_key(&record.host) {
+                match hosts::of_plan(&record.host, self.env) {
+                    Ok(host) => drop(reached.insert(record.host.clone(), host)),
+                    // One that cannot be reached must not keep the others from being cleared.
+                    Err(failure) => {
+                        Ui::warn(&failure.message);
+                        exit = Exit::Warnings;
+                        continue;
+                    }
+                }
+            }
+            let host = reached[&record.host].as_ref();
             let mut journal = self.operations.open(&id)?;
             let source = self.source(journal.plan());
-            let host = LocalHost::new();
-            let cx = Cx { host: &host, source: &source, clock: &SystemClock, watch: &Unwatched };
+            let _claim = host.claim(&claim(journal.plan()))?;
+            let cx = Cx { host, source: &source, clock: &SystemClock, watch: &Unwatched };
             expire(&mut journal, &cx)?;
             if !record.expired {
                 removed.push(record);
@@ -174,7 +189,7 @@ impl Act<'_> {
             let count = Message::new("expired-count").count("count", removed.len() as u64);
             self.ui.line(self.ui.text(&count));
         }
-        Ok(Exit::Done)
+        Ok(exit)
     }
 
     fn agree(&self, record: &Record) -> Result<(), Failure> {
@@ -209,13 +224,26 @@ impl Act<'_> {
                 source.archive()?;
             }
         }
+        let host = hosts::of_plan(&plan.host, self.env)?;
+        let _claim = host.claim(&claim(&plan))?;
         self.cancel.host_changes();
         let progress = Progress::new(&plan, self.ui, self.cancel);
-        let host = LocalHost::new();
-        let cx = Cx { host: &host, source: &source, clock: &SystemClock, watch: &progress };
+        let cx = Cx { host: host.as_ref(), source: &source, clock: &SystemClock, watch: &progress };
         let outcome = drive(&mut journal, goal, &cx)?;
         progress.end();
         conclude(&journal, &outcome, self.ui)
+    }
+}
+
+/// What an operation of `plan` makes known on its host.
+pub fn claim(plan: &Plan) -> Claim {
+    let (user, uname) = (rustix::process::geteuid(), rustix::system::uname());
+    let user = if user.is_root() { "root".to_owned() } else { format!("user {}", user.as_raw()) };
+    Claim {
+        operation: plan.id.to_string(),
+        by: format!("{user}@{}, process {}", uname.nodename().to_string_lossy(), std::process::id()),
+        since: SystemClock.now(),
+        things: plan.things(),
     }
 }
 

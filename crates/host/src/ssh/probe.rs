@@ -34,7 +34,8 @@ impl Exchange {
     /// All there are, in the order in which they are tried.
     pub const ALL: [Self; 3] = [Self::Perl, Self::Python, Self::Mv];
 
-    fn name(self) -> &'static str {
+    /// The program's name.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Perl => "perl",
             Self::Python => "python3",
