@@ -11,3 +11,361 @@ use reprise_model::{Adaptation, ItemRef, RestoreType};
 use crate::hosts::Name;
 use crate::repository::{Location, Place};
 pub use host::{HostAction, HostArgs};
+pub use reader::{
+    CatArgs, ExportTarArgs, ExtractArgs, FindArgs, InfoArgs, LsArgs, SelectionArgs, VerifyArgs,
+};
+
+/// Brings Docker environments back from the Borg backups you already have.
+#[derive(Debug, Parser)]
+#[command(name = "reprise", version, max_term_width = 110, after_help = EXAMPLES)]
+pub struct Cli {
+    /// Where operations are recorded [default: /var/lib/reprise for root]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Global options",
+        value_name = "DIR",
+        env = "REPRISE_STATE_DIR",
+        hide_env_values = true
+    )]
+    pub state_dir: Option<PathBuf>,
+
+    /// Where catalogues of archives are kept [default: ~/.cache/reprise]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Global options",
+        value_name = "DIR",
+        env = "REPRISE_CACHE_DIR",
+        hide_env_values = true
+    )]
+    pub cache_dir: Option<PathBuf>,
+
+    /// Keep and use no catalogues
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub no_cache: bool,
+
+    /// Language of messages [default: the locale's]
+    #[arg(long, global = true, help_heading = "Global options", value_name = "LANG")]
+    pub lang: Option<LangArg>,
+
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  reprise archives /backup/borg                  which archives there are
+  reprise contents /backup/borg::latest          what is in the newest one
+  reprise docker restore /backup/borg::latest    restore step by step, with questions
+  reprise extract /backup/borg::latest etc       files of it, into this directory
+  reprise verify /backup/borg                    whether all of it is sound
+  reprise operations                             what was done, what can be undone
+  reprise operations rollback latest             put back what was there before
+
+The passphrase comes from BORG_PASSPHRASE, BORG_PASSCOMMAND or
+BORG_PASSPHRASE_FD, else it is asked for.
+
+Exit codes:
+  0    done
+  1    done with warnings
+  2    error, nothing was changed
+  3    failed and rolled back
+  4    failed, and the rollback is incomplete
+  130  cancelled and rolled back";
+
+/// What `reprise` does.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List the archives of a repository, oldest first
+    Archives(ArchivesArgs),
+    /// Show what an archive holds: volumes, Compose projects, configs
+    Contents(ContentsArgs),
+    /// List what is in an archive
+    Ls(LsArgs),
+    /// Find files in an archive by name
+    Find(FindArgs),
+    /// Print a file of an archive
+    Cat(CatArgs),
+    /// Extract files from an archive
+    Extract(ExtractArgs),
+    /// Write files of an archive as a tar stream
+    ExportTar(ExportTarArgs),
+    /// Verify all data of a repository or an archive
+    Verify(VerifyArgs),
+    /// Describe a repository or an archive
+    Info(InfoArgs),
+    /// Restore Docker environments
+    #[command(subcommand)]
+    Docker(DockerCommand),
+    /// Hosts that restores may go to, over SSH
+    #[command(after_help = host::HELP)]
+    Host(HostArgs),
+    /// List, resume and roll back restores
+    Operations(OperationsArgs),
+    /// Print a completion script for your shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Arguments of `reprise archives`.
+#[derive(Debug, Args)]
+pub struct ArchivesArgs {
+    /// The repository: a directory, or `ssh://user@host/path` [default: `$BORG_REPO`]
+    #[arg(value_name = "REPO")]
+    pub repository: Option<Place>,
+    /// Also show what deleting each archive alone would free (reads all metadata)
+    #[arg(long)]
+    pub deduplicated: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `reprise contents`.
+#[derive(Debug, Args)]
+pub struct ContentsArgs {
+    /// The archive; `latest` names the newest
+    #[arg(value_name = "REPO::ARCHIVE")]
+    pub location: Location,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What can be done with Docker.
+#[derive(Debug, Subcommand)]
+pub enum DockerCommand {
+    /// Restore volumes, Compose projects and configs from an archive
+    #[command(after_help = RESTORE_HELP)]
+    Restore(RestoreArgs),
+    /// Write down what this host has of Docker, for a backup to take along
+    #[command(after_help = INVENTORY_HELP)]
+    Inventory(InventoryArgs),
+}
+
+const INVENTORY_HELP: &str = "\
+Run it before each backup, and back the file up with the rest: a restore then
+knows what was meant to be in the archive, and how containers, volumes and
+networks were made. It holds the environment of containers, so keep it private.
+
+Example:
+  reprise docker inventory --output /var/backups/reprise-backup.json
+  borg create ::{hostname}-{now} /var/backups/reprise-backup.json \\
+      /var/lib/docker/volumes /srv";
+
+/// Arguments of `reprise docker inventory`.
+#[derive(Debug, Args)]
+pub struct InventoryArgs {
+    /// Write it to this file, which is replaced [default: standard output]; restores look for the name
+    /// reprise-backup.json
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Of this host instead of this machine (see `reprise host`)
+    #[arg(long, value_name = "NAME")]
+    pub host: Option<Name>,
+}
+
+const RESTORE_HELP: &str = "\
+In place, everything is extracted beside its target while services run. Then
+containers stop, the trees change places, and containers start again. What was
+there is kept for 8 hours: `reprise operations rollback ID` puts it back.
+A failure or Ctrl+C undoes everything.
+
+Examples, all beginning with: reprise docker restore /backup/borg::latest
+  --in-place --dry-run                       show the plan, change nothing
+  --in-place                                 restore, after you agreed
+  --express                                  all of it in place, one question
+  --to /opt/restored --adapt auto-modify     beside what runs, ready to start
+  --in-place --item volume:shop_db           one volume
+  --in-place --host web1                     onto another machine, over SSH
+  --in-place --script complete > restore.sh  the same as a script";
+
+/// Arguments of `reprise docker restore`.
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("destination").args(["in_place", "to", "express"]))]
+pub struct RestoreArgs {
+    /// The archive; `latest` names the newest
+    #[arg(value_name = "REPO::ARCHIVE")]
+    pub location: Location,
+    /// Which items to restore [default: full, or custom with --item]
+    #[arg(long = "type", value_name = "TYPE", value_enum)]
+    pub restore_type: Option<TypeArg>,
+    /// Restore this item (may be repeated): volume:NAME, project:NAME or config:NAME
+    #[arg(long = "item", value_name = "KIND:NAME")]
+    pub items: Vec<ItemRef>,
+    /// Restore onto this host instead of this machine (see `reprise host`)
+    #[arg(long, value_name = "NAME")]
+    pub host: Option<Name>,
+    /// Restore to where everything came from
+    #[arg(long)]
+    pub in_place: bool,
+    /// Restore below this directory
+    #[arg(long, value_name = "DIR")]
+    pub to: Option<PathBuf>,
+    /// How compose files are changed below --to
+    #[arg(long, value_enum, value_name = "HOW", default_value_t = AdaptArg::None, conflicts_with_all = ["in_place", "express"])]
+    pub adapt: AdaptArg,
+    /// Leave the stopped containers stopped
+    #[arg(long)]
+    pub no_restart: bool,
+    /// How long a started container may take to become healthy [default: 120]
+    #[arg(long, value_name = "SECONDS", conflicts_with = "no_restart", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub health_timeout: Option<u64>,
+    /// Show the plan and rehearse it; change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print the plan as a bash script and change nothing
+    #[arg(long, value_enum, value_name = "DETAIL")]
+    pub script: Option<ScriptArg>,
+    /// For an emergency: everything, in place, one question
+    #[arg(long, conflicts_with_all = ["restore_type", "items"])]
+    pub express: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub yes: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `--type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TypeArg {
+    /// Everything
+    Full,
+    /// Volumes alone
+    Volumes,
+    /// Compose projects alone
+    Compose,
+    /// The items named with --item
+    Custom,
+}
+
+impl From<TypeArg> for RestoreType {
+    fn from(arg: TypeArg) -> Self {
+        match arg {
+            TypeArg::Full => Self::Full,
+            TypeArg::Volumes => Self::VolumesOnly,
+            TypeArg::Compose => Self::ComposeOnly,
+            TypeArg::Custom => Self::Custom,
+        }
+    }
+}
+
+/// `--adapt`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AdaptArg {
+    /// As they were
+    None,
+    /// Rewritten to the restored paths
+    AutoModify,
+    /// Rewritten, the original kept beside as .original
+    GenerateNew,
+}
+
+impl From<AdaptArg> for Adaptation {
+    fn from(arg: AdaptArg) -> Self {
+        match arg {
+            AdaptArg::None => Self::None,
+            AdaptArg::AutoModify => Self::AutoModify,
+            AdaptArg::GenerateNew => Self::GenerateNew,
+        }
+    }
+}
+
+/// `--script`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ScriptArg {
+    /// Short, a comment under each step
+    Explained,
+    /// With everything that undoes a failure
+    Complete,
+}
+
+/// `--lang`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LangArg {
+    /// English
+    En,
+    /// Français
+    Fr,
+}
+
+/// Arguments of `reprise operations`.
+#[derive(Debug, Args)]
+pub struct OperationsArgs {
+    /// What to do [default: list]
+    #[command(subcommand)]
+    pub action: Option<OperationsAction>,
+    /// Do not ask
+    #[arg(long, short, global = true)]
+    pub yes: bool,
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// What can be done with operations. An ID may be shortened to a unique beginning; `latest` is the newest.
+#[derive(Debug, Subcommand)]
+pub enum OperationsAction {
+    /// List them, newest first
+    List,
+    /// Show one with its steps
+    Show {
+        /// Which
+        id: String,
+    },
+    /// Go on with one that was cut off
+    Resume {
+        /// Which
+        id: String,
+    },
+    /// Put back what was there before it
+    Rollback {
+        /// Which
+        id: String,
+    },
+    /// Show everything recorded of one
+    Log {
+        /// Which
+        id: String,
+    },
+    /// Remove what was kept for rollbacks whose window has closed
+    Expire,
+}
+
+impl Cli {
+    /// Whether standard output is for a program.
+    pub fn wants_json(&self) -> bool {
+        match &self.command {
+            Command::Archives(args) => args.json,
+            Command::Contents(args) => args.json,
+            Command::Ls(args) => args.json,
+            Command::Find(args) => args.json,
+            Command::Cat(args) => args.json,
+            Command::Extract(args) => args.json,
+            Command::ExportTar(args) => args.json,
+            Command::Verify(args) => args.json,
+            Command::Info(args) => args.json,
+            Command::Docker(DockerCommand::Restore(args)) => args.json,
+            Command::Host(args) => args.json,
+            Command::Operations(args) => args.json,
+            Command::Docker(DockerCommand::Inventory(_)) | Command::Completions { .. } => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Cli::command().debug_assert();
+    }
+}

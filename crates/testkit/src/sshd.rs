@@ -37,6 +37,12 @@ impl Sshd {
         Self::start_with(USER, enter, rules)
     }
 
+    /// One for root in mount and process namespaces of its own, which lines of shell that end in `&&` have changed. All
+    /// that they start ends with it.
+    pub fn behind(enter: &str) -> Self {
+        Self::start_with("root", enter, "")
+    }
+
     fn start_with(user: &'static str, enter: &str, sudoers: &str) -> Self {
         let dir = tempfile::Builder::new().prefix("reprise-sshd-").tempdir().expect("a directory");
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("permissions");
@@ -61,7 +67,8 @@ impl Sshd {
             "MaxSessions=20".to_owned(),
         ];
         // Mounts are seen by a server that has no namespace of its own.
-        let namespace = Some("--mount").filter(|_| !enter.is_empty());
+        let own: &[&str] = &["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"];
+        let namespace = if enter.is_empty() { &[] } else { own };
         let script = format!("{enter}exec /usr/sbin/sshd -D -e -f /dev/null \"$@\"");
         let server = Command::new("unshare")
             .args(namespace)
@@ -76,7 +83,7 @@ impl Sshd {
             .expect("unshare");
         let sshd = Self { dir, server, port, user };
         sshd.pin("host");
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_mins(1);
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(Instant::now() < deadline, "sshd does not answer: {}", sshd.log());
             std::thread::sleep(Duration::from_millis(10));
@@ -125,6 +132,11 @@ impl Sshd {
             scratch: scratch.to_owned(),
             exchange: Exchange::ALL.to_vec(),
         }
+    }
+
+    /// The root directory as the server sees it.
+    pub fn root(&self) -> PathBuf {
+        Path::new("/proc").join(self.server.id().to_string()).join("root")
     }
 
     /// What it has written down.

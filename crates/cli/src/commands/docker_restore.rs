@@ -1,10 +1,13 @@
 //! `reprise docker restore`.
 
+use std::path::PathBuf;
+
 use jiff::Timestamp;
 use reprise_engine::{
     Clock, Cx, Detail, Goal, Journal, Operations, Plan, SourceRef, Status, SystemClock, Unwatched, drive,
     rehearse, script,
 };
+use reprise_host::Host;
 use reprise_model::{Destination, Finding, Message, OperationId, Selection, Severity};
 use reprise_recipes::borg::BorgArchive;
 use reprise_recipes::docker::{Preview, Request, analyse, plan, preview, survey};
@@ -16,6 +19,7 @@ use crate::args::{RestoreArgs, ScriptArg};
 use crate::env::Env;
 use crate::failure::{Exit, Failure};
 use crate::progress::Progress;
+use crate::repository::Place;
 use crate::signals::Cancel;
 use crate::ui::{Ui, out};
 use crate::{ask, hosts, repository, view};
@@ -76,14 +80,8 @@ pub fn run(args: &RestoreArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Ex
     let facts = survey(host, &selection, &choice, &archive)?;
     let age_seconds =
         source.time.parse::<Timestamp>().ok().map(|at| now.duration_since(at).as_secs().max(0) as u64);
-    let mut reserved = Vec::new();
-    if args.host.is_none() {
-        let state = host.canonical(&std::path::absolute(&env.state_dir)?)?;
-        reserved.push((state, Message::new("reserved-state")));
-        if let Some(directory) = place.directory() {
-            reserved.push((host.canonical(directory)?, Message::new("reserved-repository")));
-        }
-    }
+    // On another host neither lies there.
+    let reserved = if args.host.is_none() { reserved(host, &place, env)? } else { Vec::new() };
     let request = Request {
         id: &id,
         now,
@@ -101,10 +99,6 @@ pub fn run(args: &RestoreArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Ex
     let cx = Cx { host, source: &archive, clock: &SystemClock, watch: &Unwatched };
 
     if let Some(detail) = args.script {
-        if args.host.is_some() {
-            let note = Message::new("script-elsewhere").text("host", &plan.host);
-            Ui::note(&ui.text(&note.text("repository", &source.repository)));
-        }
         return print_script(&plan, detail, ui);
     }
     let rehearsed = if plan.blockers().next().is_some() {
@@ -142,6 +136,16 @@ pub fn run(args: &RestoreArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Ex
     conclude(&journal, &outcome, ui)
 }
 
+/// Where nothing may be restored to: what the restore itself needs.
+fn reserved(host: &dyn Host, place: &Place, env: &Env) -> Result<Vec<(PathBuf, Message)>, Failure> {
+    let state = host.canonical(&std::path::absolute(&env.state_dir)?)?;
+    let mut reserved = vec![(state, Message::new("reserved-state"))];
+    if let Some(directory) = place.directory() {
+        reserved.push((host.canonical(directory)?, Message::new("reserved-repository")));
+    }
+    Ok(reserved)
+}
+
 /// An operation that was cut off may have left containers stopped: what the host looks like now is not
 /// what it should look like.
 fn unfinished(operations: &Operations) -> Result<Vec<Finding>, Failure> {
@@ -176,6 +180,10 @@ fn rand() -> u32 {
 
 fn print_script(plan: &Plan, detail: ScriptArg, ui: &Ui) -> Result<Exit, Failure> {
     expect_no_blockers(plan, ui)?;
+    if plan.host != hosts::HERE {
+        let note = Message::new("script-elsewhere").text("host", &plan.host);
+        Ui::note(&ui.text(&note.text("repository", &plan.source.repository)));
+    }
     let detail = match detail {
         ScriptArg::Explained => Detail::Explained,
         ScriptArg::Complete => Detail::Complete,

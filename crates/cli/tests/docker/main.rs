@@ -12,6 +12,7 @@ mod hostile;
 mod in_place;
 mod json;
 mod killed;
+mod remote;
 mod rows;
 mod scripts;
 mod secrets;
