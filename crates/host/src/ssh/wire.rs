@@ -82,11 +82,12 @@ pub(super) fn serve() -> Vec<u8> {
 /// the mark.
 pub(super) fn request(call: &Call, mark: &str) -> Vec<u8> {
     // timeout puts the command into a process group of its own, and passes on to all of it the signal it gets itself.
+    // Where it is ended right after its fork it forgets to (coreutils before 9.6), so the group is told as well.
     // Nothing is sent before the answer is there, so the second reader of the pipe sees nothing but its end.
     let begin = format!("timeout -k 5 {} ", call.limit.as_secs().max(1));
     let end = format!(
         " 3<&- & p=$!\n\
-         {{ IFS= read -r x <&3 || kill -TERM $p; }} >/dev/null 2>&1 & w=$!\n\
+         {{ IFS= read -r x <&3 || kill -s TERM -- -$p || kill -s TERM $p; }} >/dev/null 2>&1 & w=$!\n\
          wait $p; r=$?\n\
          {{ kill $w; wait $w; }} 2>/dev/null\n\
          printf '\\n%s %s\\n' {mark} $r; printf '\\n%s %s\\n' {mark} $r >&2\n"
