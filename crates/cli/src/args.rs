@@ -12,7 +12,8 @@ use crate::hosts::Name;
 use crate::repository::{Location, Place};
 pub use host::{HostAction, HostArgs};
 pub use reader::{
-    CatArgs, ExportTarArgs, ExtractArgs, FindArgs, InfoArgs, LsArgs, SelectionArgs, VerifyArgs,
+    CatArgs, ExportTarArgs, ExtractArgs, FindArgs, InfoArgs, LsArgs, MountArgs, SelectionArgs, UmountArgs,
+    VerifyArgs,
 };
 
 /// Brings Docker environments back from the Borg backups you already have.
@@ -96,6 +97,10 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Describe a repository or an archive
     Info(InfoArgs),
+    /// Show an archive, or all of a repository, as a read-only directory
+    Mount(MountArgs),
+    /// Take away what `mount` has mounted
+    Umount(UmountArgs),
     /// Restore Docker environments
     #[command(subcommand)]
     Docker(DockerCommand),
@@ -348,6 +353,8 @@ impl Cli {
             Command::Ls(args) => args.json,
             Command::Find(args) => args.json,
             Command::Cat(args) => args.json,
+            Command::Mount(args) => args.json,
+            Command::Umount(args) => args.json,
             Command::Extract(args) => args.json,
             Command::ExportTar(args) => args.json,
             Command::Verify(args) => args.json,

@@ -97,6 +97,15 @@ impl From<SourceError> for Failure {
     }
 }
 
+impl From<reprise_recoveryfs::Error> for Failure {
+    fn from(error: reprise_recoveryfs::Error) -> Self {
+        match error {
+            reprise_recoveryfs::Error::Borg(error) => error.into(),
+            other => Self::new(other.to_string()).maybe_hint(other.hint()),
+        }
+    }
+}
+
 impl From<reprise_host::Error> for Failure {
     fn from(error: reprise_host::Error) -> Self {
         Self::new(error.to_string()).maybe_hint(error.hint())

@@ -37,6 +37,8 @@ fn main() -> ExitCode {
             Command::Contents(args) => commands::contents::run(&args, &env, &ui, &cancel),
             Command::Ls(args) => commands::ls::run(&args, &env, &ui, &cancel),
             Command::Find(args) => commands::find::run(&args, &env, &ui, &cancel),
+            Command::Mount(args) => commands::mount::run(&args, &env, &ui, &cancel),
+            Command::Umount(args) => commands::mount::umount(&args, &ui),
             Command::Cat(args) => commands::cat::run(&args, &env, &ui, &cancel),
             Command::Extract(args) => commands::extract::run(&args, &env, &ui, &cancel),
             Command::ExportTar(args) => commands::export_tar::run(&args, &env, &ui, &cancel),

@@ -64,6 +64,19 @@ pub struct Location {
     pub archive: Option<String>,
 }
 
+/// As it can be written.
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(repository) = &self.repository {
+            repository.fmt(f)?;
+        }
+        match &self.archive {
+            Some(archive) => write!(f, "::{archive}"),
+            None => Ok(()),
+        }
+    }
+}
+
 impl FromStr for Location {
     type Err = String;
 

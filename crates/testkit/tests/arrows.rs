@@ -4,13 +4,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 /// What each crate may depend on when it is built for use. The test kit may depend on all, and nothing on it.
-const ALLOWED: [(&str, &[&str]); 6] = [
+const ALLOWED: [(&str, &[&str]); 7] = [
     ("reprise-model", &[]),
     ("reprise-borg", &["reprise-model"]),
+    ("reprise-recoveryfs", &["reprise-borg", "reprise-model"]),
     ("reprise-host", &["reprise-model"]),
     ("reprise-engine", &["reprise-host", "reprise-model"]),
     ("reprise-recipes", &["reprise-engine", "reprise-host", "reprise-model", "reprise-borg"]),
-    ("reprise-cli", &["reprise-recipes", "reprise-engine", "reprise-host", "reprise-model", "reprise-borg"]),
+    (
+        "reprise-cli",
+        &[
+            "reprise-recipes",
+            "reprise-engine",
+            "reprise-host",
+            "reprise-model",
+            "reprise-borg",
+            "reprise-recoveryfs",
+        ],
+    ),
 ];
 
 /// The workspace's crates, each with those among them that it needs other than for its tests.

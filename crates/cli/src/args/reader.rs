@@ -259,3 +259,62 @@ mod tests {
         }
     }
 }
+
+const MOUNT_HELP: &str = "\
+Without an archive, each archive is a directory of its own. What is read is
+verified; what is damaged is an input/output error, and the rest can be read.
+As with `borg mount`, the repository stays locked: backups to it wait until it
+is unmounted.
+
+Examples:
+  reprise mount /backup/borg::latest /mnt/backup     the newest archive
+  reprise mount /backup/borg /mnt/backup             all of them
+  reprise umount /mnt/backup                         when you are done";
+
+/// Arguments of `reprise mount`.
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
+#[derive(Debug, Args)]
+#[command(after_help = MOUNT_HELP)]
+pub struct MountArgs {
+    /// The archive (`latest` names the newest), or a repository
+    #[arg(value_name = "REPO[::ARCHIVE]")]
+    pub location: Location,
+    /// An empty directory
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+    /// Stay here until it is unmounted, or Ctrl+C
+    #[arg(long, short)]
+    pub foreground: bool,
+    /// Mebibytes of content to keep in memory
+    #[arg(long, value_name = "MIB", default_value_t = 192, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    pub cache: u32,
+    /// Let other users in, too
+    #[arg(long)]
+    pub allow_other: bool,
+    /// Let files be read whose lost content `borg check --repair` replaced with zeros
+    #[arg(long)]
+    pub allow_damaged_files: bool,
+    /// Owners by number, not by name
+    #[arg(long)]
+    pub numeric_ids: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Serve, and leave the terminal once mounted: what the program calls itself with
+    #[arg(long, hide = true, conflicts_with = "foreground")]
+    pub serve: bool,
+}
+
+/// Arguments of `reprise umount`.
+#[derive(Debug, Args)]
+pub struct UmountArgs {
+    /// Where it is mounted
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+    /// Out of sight at once, even if somebody uses it; it ends with the last of them
+    #[arg(long, short)]
+    pub lazy: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}

@@ -12,5 +12,6 @@ pub mod find;
 pub mod host;
 pub mod info;
 pub mod ls;
+pub mod mount;
 pub mod operations;
 pub mod verify;

@@ -297,3 +297,6 @@ host-check-exchange = Two trees change places in one step (by { $way }).
 host-check-no-exchange = Two trees change places in two steps: perl or python3 there would make it one.
 host-check-docker = Docker { $version } answers; { $free } are free in { $root }.
 script-elsewhere = This script is for { $host }, which must reach the repository as { $repository } to run it.
+mount-done = { $what } is mounted on { $dir }; `reprise umount` takes it away
+mount-busy = It is still in use: it is out of sight, and ends when nobody uses it any more.
+umount-done = { $dir } is unmounted

@@ -297,3 +297,6 @@ host-check-exchange = Deux arborescences échangent leurs places en une seule é
 host-check-no-exchange = Deux arborescences échangent leurs places en deux étapes : perl ou python3 sur l’hôte en feraient une seule.
 host-check-docker = Docker { $version } répond ; { $free } sont libres dans { $root }.
 script-elsewhere = Ce script est pour { $host }, qui doit atteindre le dépôt sous le nom { $repository } pour l’exécuter.
+mount-done = { $what } est monté sur { $dir } ; `reprise umount` le démonte
+mount-busy = Il est encore utilisé : il n’est plus visible, et se termine quand plus personne ne l’utilise.
+umount-done = { $dir } est démonté
