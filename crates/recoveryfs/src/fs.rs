@@ -226,10 +226,10 @@ fn answer(reply: ReplyXattr, value: Result<Vec<u8>>, size: u32) {
 
 impl Filesystem for ArchiveFs {
     fn init(&mut self, _: &Request, config: &mut KernelConfig) -> std::io::Result<()> {
-        // Each helps where the kernel knows it, and none is needed.
+        // Each helps where the kernel knows it, and none is needed. Attributes always come with the names: they cost little,
+        // and what asks for them one by one (`find -ls`) costs a request each.
         for wish in [
             InitFlags::FUSE_DO_READDIRPLUS,
-            InitFlags::FUSE_READDIRPLUS_AUTO,
             InitFlags::FUSE_PARALLEL_DIROPS,
             InitFlags::FUSE_CACHE_SYMLINKS,
             InitFlags::FUSE_ASYNC_READ,
