@@ -313,8 +313,10 @@ fn many_at_once_keep_one_whole_catalogue() {
 #[test]
 fn lost_metadata_is_told_and_such_a_catalogue_is_not_kept() {
     let bench = Bench::with("none");
+    // So much metadata that it cannot be one chunk, which is half a megabyte at most.
+    let padding = "x".repeat(200);
     for number in 0..3000 {
-        fs::write(bench.src().join(format!("file-{number:04}")), "").unwrap();
+        fs::write(bench.src().join(format!("file-{number:04}-{padding}")), "").unwrap();
     }
     bench.create("a", &["--compression", "none"]);
     let order: Vec<_> = {
