@@ -75,6 +75,9 @@ impl Forest {
     /// The catalogue of an archive, made if this is the first look.
     pub fn catalogue(&self, archive: usize) -> Result<&Catalogue, Error> {
         let tree = self.trees.get(archive).ok_or_else(|| Error::NoSuchPath { path: Vec::new() })?;
+        if let Some(catalogue) = tree.catalogue.get() {
+            return Ok(catalogue);
+        }
         let _one = tree.making.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(catalogue) = tree.catalogue.get() {
             return Ok(catalogue);
