@@ -33,8 +33,7 @@ sizes: ## lines per source file: past 400 warns, past 600 fails
 
 .PHONY: bench
 bench: ## Reprise beside the programs it competes with
-	@scripts/setup demo
-	@if [ -x scripts/bench ]; then scripts/bench; else echo "there are no benchmarks yet (scripts/bench)" >&2; exit 1; fi
+	@scripts/bench
 
 .PHONY: images
 images: ## the Docker images that the demo and the tests use
