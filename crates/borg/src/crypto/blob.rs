@@ -82,7 +82,7 @@ impl<'a> Sealed<'a> {
         pbkdf2::pbkdf2_hmac::<Sha256>(passphrase.as_bytes(), self.salt, self.iterations, key.as_mut());
         let mut plain = Zeroizing::new(self.data.to_vec());
         apply(key.as_ref(), &[0; 16], &mut plain);
-        same(&Hash::hmac(key.as_ref()).of(&[&plain]), self.hash).then_some(plain)
+        same(&Hash::hmac(key.as_ref()).of(&plain), self.hash).then_some(plain)
     }
 }
 

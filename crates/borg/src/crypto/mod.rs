@@ -14,6 +14,7 @@
 mod blob;
 mod cipher;
 mod locate;
+mod sha256;
 mod tam;
 
 use std::fmt;
@@ -153,29 +154,63 @@ impl Key {
 
     /// Whether `data` is the object called `id`.
     pub fn check_id(&self, id: &Id, data: &[u8]) -> Result<(), Error> {
-        // Ids are no secret: they stand in the segments in clear.
-        if self.id.of(&[data]) == id.0 { Ok(()) } else { Err(Error::integrity(*id, "its id does not match")) }
+        matches(id, &self.id.of(data))
+    }
+
+    /// Whether each of the data is the object called so: sooner than one after the other.
+    pub fn check_ids(&self, objects: &[(Id, &[u8])]) -> Vec<Result<(), Error>> {
+        let data: Vec<&[u8]> = objects.iter().map(|(_, data)| *data).collect();
+        let hashes = self.id.of_each(&data);
+        objects.iter().zip(&hashes).map(|((id, _), hash)| matches(id, hash)).collect()
     }
 
     /// Verifies the envelope and decrypts in place; what remains is compressed, and still to be checked against `id`.
     pub fn open<'b>(&self, id: &Id, sealed: &'b mut [u8]) -> Result<&'b mut [u8], Error> {
-        let (kind, sealed) = sealed.split_first_mut().ok_or_else(|| Error::integrity(*id, "it is empty"))?;
+        let envelope = self.envelope(*id, sealed)?;
+        let hash = envelope.mac.map(|_| self.mac.of(envelope.text));
+        self.decrypt(envelope, hash)
+    }
+
+    /// [`Key::open`] of each: sooner than one after the other.
+    pub fn open_each<'b>(&self, objects: Vec<(Id, &'b mut [u8])>) -> Vec<Result<&'b mut [u8], Error>> {
+        let envelopes: Vec<Result<Envelope<'b>, Error>> =
+            objects.into_iter().map(|(id, sealed)| self.envelope(id, sealed)).collect();
+        let authenticated = envelopes.iter().flatten().filter(|envelope| envelope.mac.is_some());
+        let texts: Vec<&[u8]> = authenticated.map(|envelope| &*envelope.text).collect();
+        let mut hashes = self.mac.of_each(&texts).into_iter();
+        let open = |envelope: Result<Envelope<'b>, Error>| {
+            let envelope = envelope?;
+            let hash = envelope.mac.and_then(|_| hashes.next());
+            self.decrypt(envelope, hash)
+        };
+        envelopes.into_iter().map(open).collect()
+    }
+
+    fn envelope<'b>(&self, id: Id, sealed: &'b mut [u8]) -> Result<Envelope<'b>, Error> {
+        let (kind, text) = sealed.split_first_mut().ok_or_else(|| Error::integrity(id, "it is empty"))?;
         let expected = Encryption::from_type(*kind);
         let legacy_matters = *kind != LEGACY_PASSPHRASE || self.encryption == Encryption::Repokey;
         if expected != Some(self.encryption) || !legacy_matters {
-            return Err(Error::integrity(*id, "it is sealed in another way than the repository"));
+            return Err(Error::integrity(id, "it is sealed in another way than the repository"));
         }
         if !self.encryption.is_encrypted() {
-            return Ok(sealed);
+            return Ok(Envelope { id, mac: None, text });
         }
-        let (mac, sealed) = sealed
+        let (mac, text) = text
             .split_first_chunk_mut::<32>()
             .filter(|(_, rest)| rest.len() >= cipher::IV)
-            .ok_or_else(|| Error::integrity(*id, "its envelope is cut off"))?;
-        if !cipher::same(&self.mac.of(&[sealed]), mac) {
-            return Err(Error::integrity(*id, "its authentication code is wrong"));
+            .ok_or_else(|| Error::integrity(id, "its envelope is cut off"))?;
+        Ok(Envelope { id, mac: Some(*mac), text })
+    }
+
+    /// What an envelope holds, given the hash of its text.
+    fn decrypt<'b>(&self, envelope: Envelope<'b>, hash: Option<[u8; 32]>) -> Result<&'b mut [u8], Error> {
+        let Envelope { id, mac, text } = envelope;
+        let Some(mac) = mac else { return Ok(text) };
+        if !hash.is_some_and(|hash| cipher::same(&hash, &mac)) {
+            return Err(Error::integrity(id, "its authentication code is wrong"));
         }
-        Ok(cipher::decrypt(&self.secrets.enc, sealed))
+        Ok(cipher::decrypt(&self.secrets.enc, text))
     }
 
     /// A key for sealing what is kept outside the repository, of its own for each `purpose`. Without encryption there is
@@ -193,6 +228,20 @@ impl Key {
         let Secrets { enc, mac, id, .. } = &self.secrets;
         Zeroizing::new([id.as_slice(), enc, mac].concat())
     }
+}
+
+/// What an object is wrapped in.
+struct Envelope<'b> {
+    id: Id,
+    /// Its authentication code, where the repository is encrypted.
+    mac: Option<[u8; 32]>,
+    /// What the code is of, IV and ciphertext; else the plain data.
+    text: &'b mut [u8],
+}
+
+/// Ids are no secret: they stand in the segments in clear, and may be compared in any time.
+fn matches(id: &Id, hash: &[u8; 32]) -> Result<(), Error> {
+    if *hash == id.0 { Ok(()) } else { Err(Error::integrity(*id, "its id does not match")) }
 }
 
 impl fmt::Debug for Key {

@@ -43,28 +43,48 @@ pub(super) enum Task<F> {
 pub(super) fn work<S, F: Arriving<S>>(run: &Run<'_>, shared: &S, tasks: &Receiver<Vec<Task<F>>>) {
     let mut chunks = run.repository.chunks();
     for batch in tasks {
+        // Once stopped, what is queued is taken and dropped, so that the sender is never stuck.
+        if run.stopped() {
+            continue;
+        }
+        let (mut wanted, mut places) = (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
         for task in batch {
-            // Once stopped, what is queued is taken and dropped, so that the sender is never stuck.
-            if run.stopped() {
-                break;
-            }
             match task {
                 Task::Empty(file) => file.finish(shared),
-                Task::Chunk(chunk, places) => match chunks.read(&chunk.id, Some(&chunk)) {
-                    Ok(content) => {
-                        let zeros = run.options.sparse && content.iter().all(|byte| *byte == 0);
-                        for (file, offset) in places {
-                            file.write(shared, offset, content, zeros);
-                        }
-                    }
-                    Err(error) if error.is_final() => run.abort(error),
-                    Err(error) => {
-                        let cause = Arc::new(error);
-                        for (file, offset) in places {
-                            file.lose(shared, offset..offset + u64::from(chunk.size), &cause);
-                        }
-                    }
-                },
+                Task::Chunk(chunk, its_places) => {
+                    wanted.push(chunk);
+                    places.push(its_places);
+                }
+            }
+        }
+        chunks.read_each(&wanted, |index, content| {
+            if !run.stopped() {
+                arrived(run, shared, &wanted[index], &places[index], content);
+            }
+        });
+    }
+}
+
+/// Hands the content of a chunk to wherever it belongs.
+fn arrived<S, F: Arriving<S>>(
+    run: &Run<'_>,
+    shared: &S,
+    chunk: &Chunk,
+    places: &Places<F>,
+    content: Result<&[u8], Error>,
+) {
+    match content {
+        Ok(content) => {
+            let zeros = run.options.sparse && content.iter().all(|byte| *byte == 0);
+            for (file, offset) in places {
+                file.write(shared, *offset, content, zeros);
+            }
+        }
+        Err(error) if error.is_final() => run.abort(error),
+        Err(error) => {
+            let cause = Arc::new(error);
+            for (file, offset) in places {
+                file.lose(shared, *offset..*offset + u64::from(chunk.size), &cause);
             }
         }
     }

@@ -19,8 +19,9 @@ const BYTES: u64 = 64 << 20;
 const CHUNKS: usize = 4096;
 /// Files in a window that consist of several chunks: as many can be open at a time.
 const OPEN_FILES: usize = 192;
-/// What a worker takes at a time.
-const BATCH_BYTES: u64 = 4 << 20;
+/// What a worker takes at a time: enough to have several chunks side by side, and not more than its share.
+const BATCH_BYTES: u64 = 16 << 20;
+const BATCHES: u64 = 4;
 const BATCH_TASKS: usize = 32;
 
 /// Gathers work and hands it out sorted.
@@ -86,11 +87,12 @@ impl<'a, F> Window<'a, F> {
         chunks.sort_unstable_by_key(|(order, _)| *order);
         store.expect(chunks.iter().map(|(_, (chunk, _))| (chunk.id, chunk.stored)));
         let mut batch = std::mem::take(&mut self.empty);
+        let batch_bytes = (self.bytes / BATCHES).min(BATCH_BYTES);
         let mut bytes = 0;
         for (_, (chunk, places)) in chunks {
             bytes += u64::from(chunk.size);
             batch.push(Task::Chunk(chunk, places));
-            if bytes >= BATCH_BYTES || batch.len() >= BATCH_TASKS {
+            if bytes >= batch_bytes || batch.len() >= BATCH_TASKS {
                 self.send(std::mem::take(&mut batch));
                 bytes = 0;
             }

@@ -1,4 +1,7 @@
 //! From id to content: read, verify, decrypt, decompress, verify the id.
+//!
+//! Most of that is hashing, and hashes of several chunks are made in much less time side by side. So whoever wants many
+//! asks for them together.
 
 use std::fmt;
 
@@ -9,41 +12,137 @@ use crate::item::Chunk;
 use crate::manifest::Manifest;
 use crate::{Error, Id};
 
-/// Reads chunks one after the other, reusing its buffers. One per thread.
+/// Chunks that are in hand at the same time, at most.
+const TOGETHER: usize = 32;
+/// Bytes of content in hand, but for what the last chunk has beyond.
+const TOGETHER_BYTES: usize = 16 << 20;
+/// Buffers larger than any chunk of Borg's are not kept.
+const KEPT: usize = 32 << 20;
+
+/// An object as it lies in the repository.
+pub(crate) struct Sealed<'b> {
+    pub id: Id,
+    /// Bytes of its content, where that is known.
+    pub size: Option<u32>,
+    /// It, or why it could not be read.
+    pub data: Result<&'b mut [u8], Error>,
+}
+
+/// Reads chunks one after the other or several together, reusing its buffers. One per thread.
 pub(crate) struct Chunks<'r> {
     repository: &'r Repository,
     decompressor: Decompressor,
-    sealed: Vec<u8>,
-    content: Vec<u8>,
+    sealed: Vec<Vec<u8>>,
+    contents: Vec<Vec<u8>>,
 }
 
 impl<'r> Chunks<'r> {
     pub fn new(repository: &'r Repository) -> Self {
-        Self { repository, decompressor: Decompressor::default(), sealed: Vec::new(), content: Vec::new() }
+        Self {
+            repository,
+            decompressor: Decompressor::default(),
+            sealed: vec![Vec::new()],
+            contents: vec![Vec::new()],
+        }
     }
 
     /// The content of a chunk. `known` is what an item says about it: its size is then enforced.
     pub fn read(&mut self, id: &Id, known: Option<&Chunk>) -> Result<&[u8], Error> {
         let key = &self.repository.key;
-        let sealed = self.repository.store.get(id, known.map(|chunk| chunk.stored), &mut self.sealed)?;
+        let content = &mut self.contents[0];
+        let sealed = self.repository.store.get(id, known.map(|chunk| chunk.stored), &mut self.sealed[0])?;
         let packed = key.open(id, sealed)?;
-        self.decompressor.run(id, packed, known.map(|chunk| chunk.size), &mut self.content)?;
-        key.check_id(id, &self.content)?;
-        Ok(&self.content)
+        self.decompressor.run(id, packed, known.map(|chunk| chunk.size), content)?;
+        key.check_id(id, content)?;
+        Ok(content)
     }
 
-    /// The content that was read last.
-    pub fn into_content(self) -> Vec<u8> {
-        self.content
+    /// Reads chunks and hands the content of each to `take` with its number, in any order.
+    pub fn read_each(&mut self, chunks: &[Chunk], mut take: impl FnMut(usize, Result<&[u8], Error>)) {
+        let mut first = 0;
+        while first < chunks.len() {
+            let mut bytes = 0;
+            let fits = |chunk: &&Chunk| {
+                let fits = bytes < TOGETHER_BYTES;
+                bytes += chunk.size as usize;
+                fits
+            };
+            let count = chunks[first..].iter().take(TOGETHER).take_while(fits).count();
+            self.read_together(&chunks[first..][..count], |number, content| take(first + number, content));
+            first += count;
+        }
     }
 
-    /// The content of a chunk that was read elsewhere, and whose envelope is opened in place.
-    pub fn open(&mut self, id: &Id, sealed: &mut [u8]) -> Result<&[u8], Error> {
-        let key = &self.repository.key;
-        let packed = key.open(id, sealed)?;
-        self.decompressor.run(id, packed, None, &mut self.content)?;
-        key.check_id(id, &self.content)?;
-        Ok(&self.content)
+    fn read_together(&mut self, chunks: &[Chunk], take: impl FnMut(usize, Result<&[u8], Error>)) {
+        let mut buffers = std::mem::take(&mut self.sealed);
+        buffers.resize_with(chunks.len().max(buffers.len()), Vec::new);
+        let read = chunks.iter().zip(&mut buffers).map(|(chunk, buffer)| {
+            let data = self.repository.store.get(&chunk.id, Some(chunk.stored), buffer);
+            Sealed { id: chunk.id, size: Some(chunk.size), data }
+        });
+        let read = read.collect();
+        self.open_each(read, take);
+        self.sealed = buffers;
+    }
+
+    /// Opens what was read already, and hands the content of each to `take` with its number, in any order.
+    pub fn open_each(&mut self, sealed: Vec<Sealed<'_>>, mut take: impl FnMut(usize, Result<&[u8], Error>)) {
+        let (mut about, mut envelopes) = (Vec::with_capacity(sealed.len()), Vec::with_capacity(sealed.len()));
+        for (number, Sealed { id, size, data }) in sealed.into_iter().enumerate() {
+            match data {
+                Ok(data) => {
+                    about.push((number, id, size));
+                    envelopes.push((id, data));
+                }
+                Err(error) => take(number, Err(error)),
+            }
+        }
+        // Those whose content is in `contents`, in that order.
+        let mut unpacked = Vec::with_capacity(about.len());
+        let mut bytes = 0;
+        for ((number, id, size), packed) in about.into_iter().zip(self.repository.key.open_each(envelopes)) {
+            if self.contents.len() == unpacked.len() {
+                self.contents.push(Vec::new());
+            }
+            let content = &mut self.contents[unpacked.len()];
+            match packed.and_then(|packed| self.decompressor.run(&id, packed, size, content)) {
+                Ok(()) => {
+                    bytes += content.len();
+                    unpacked.push((number, id));
+                }
+                Err(error) => take(number, Err(error)),
+            }
+            // Nobody knows beforehand how large a content is: it must not add up.
+            if bytes >= TOGETHER_BYTES {
+                self.hand_out(&mut unpacked, &mut take);
+                bytes = 0;
+            }
+        }
+        self.hand_out(&mut unpacked, &mut take);
+    }
+
+    /// Checks the ids of the first of `contents`, and hands out what is right.
+    fn hand_out(
+        &mut self,
+        unpacked: &mut Vec<(usize, Id)>,
+        take: &mut impl FnMut(usize, Result<&[u8], Error>),
+    ) {
+        let contents = unpacked.iter().zip(&self.contents);
+        let contents: Vec<(Id, &[u8])> =
+            contents.map(|((_, id), content)| (*id, content.as_slice())).collect();
+        let checked = self.repository.key.check_ids(&contents);
+        for (((number, _), (_, content)), checked) in unpacked.drain(..).zip(&contents).zip(checked) {
+            take(number, checked.map(|()| *content));
+        }
+        self.contents
+            .iter_mut()
+            .filter(|content| content.capacity() > KEPT)
+            .for_each(|content| *content = Vec::new());
+    }
+
+    /// The content that was read last, by [`Chunks::read`].
+    pub fn into_content(mut self) -> Vec<u8> {
+        self.contents.swap_remove(0)
     }
 }
 

@@ -21,7 +21,7 @@ use crate::store::{Local, Store};
 use crate::verify::{self, Verification};
 use crate::{Error, Id};
 
-pub(crate) use chunks::Chunks;
+pub(crate) use chunks::{Chunks, Sealed};
 use config::Config;
 
 /// How to open a repository.

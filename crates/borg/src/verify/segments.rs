@@ -11,7 +11,7 @@ use reprise_model::Observer;
 
 use super::{Damage, LISTED, Objects, Short, Verification, short};
 use crate::index::Place;
-use crate::repository::{Chunks, Repository};
+use crate::repository::{Chunks, Repository, Sealed};
 use crate::segment::{Cut, HEADER, Head, KEYED_HEADER, Segments, Tag};
 use crate::store::Local;
 use crate::{Error, Id};
@@ -134,9 +134,7 @@ fn check(repository: &Repository, local: &Local, queue: &Receiver<Vec<Entry>>, f
     let mut own = Found::default();
     let mut chunks = repository.chunks();
     for batch in queue {
-        for entry in batch {
-            own.entry(local, &mut chunks, entry);
-        }
+        own.entries(local, &mut chunks, batch);
     }
     found.lock().unwrap_or_else(PoisonError::into_inner).merge(own);
 }
@@ -177,47 +175,61 @@ impl Found {
         Objects { repository, good: self.good, bad: self.bad, late: std::sync::RwLock::default() }
     }
 
-    fn entry(&mut self, local: &Local, chunks: &mut Chunks<'_>, mut entry: Entry) {
-        let Entry { segment, offset, head, .. } = entry;
-        let id = entry.bytes.get(HEADER..KEYED_HEADER).and_then(Id::from_slice);
-        let place = u32::try_from(offset).ok().map(|offset| Place { segment, offset });
+    fn entries(&mut self, local: &Local, chunks: &mut Chunks<'_>, mut batch: Vec<Entry>) {
+        let (mut places, mut sealed) = (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
+        for entry in &mut batch {
+            if let Some(id) = self.object(local, entry) {
+                places.push((id, entry.segment, entry.offset));
+                sealed.push(Sealed { id, size: None, data: Ok(&mut entry.bytes[KEYED_HEADER..]) });
+            }
+        }
+        chunks.open_each(sealed, |number, content| {
+            let (id, segment, offset) = places[number];
+            match content {
+                Ok(content) => self.sound(&id, content.len()),
+                Err(error) => {
+                    let reason = match &error {
+                        Error::Integrity { reason, .. } => reason.clone(),
+                        other => other.to_string(),
+                    };
+                    self.damaged(segment, offset, Some(id), reason);
+                    self.broken(id, error);
+                }
+            }
+        });
+    }
+
+    fn damaged(&mut self, segment: u32, offset: u64, id: Option<Id>, reason: String) {
+        if self.damage.len() < LISTED {
+            self.damage.push(Damage::Segment { segment, offset, id, reason });
+        } else {
+            self.more_damage += 1;
+        }
+    }
+
+    /// Checks an entry; the object in it if there is one in use, still to be opened.
+    fn object(&mut self, local: &Local, entry: &Entry) -> Option<Id> {
+        let Entry { segment, offset, head, bytes } = entry;
+        let id = bytes.get(HEADER..KEYED_HEADER).and_then(Id::from_slice);
+        let place = u32::try_from(*offset).ok().map(|offset| Place { segment: *segment, offset });
         // Others are no longer in use, or the damage is in the id itself.
         let live = id.filter(|id| place.is_some() && local.place(id) == place);
-        let mut damaged = |id, reason| {
-            if self.damage.len() < LISTED {
-                self.damage.push(Damage::Segment { segment, offset, id, reason });
-            } else {
-                self.more_damage += 1;
-            }
-        };
-        if !head.verify(&entry.bytes) {
+        if !head.verify(bytes) {
             let reason = "a checksum is wrong";
-            damaged(live, reason.into());
+            self.damaged(*segment, *offset, live, reason.into());
             if let Some(id) = live {
                 let reason = format!("{reason} (segment {segment}, byte {offset})");
-                self.bad.insert(id, Arc::new(Error::integrity(id, reason)));
+                self.broken(id, Error::integrity(id, reason));
             }
-            return;
+            return None;
         }
         self.entries += 1;
-        let Some(id) = live.filter(|_| head.tag == Tag::Put) else { return };
+        let id = live.filter(|_| head.tag == Tag::Put)?;
         if id == Id::MANIFEST {
             // It was authenticated when the repository was opened, and its id is no hash.
             self.objects += 1;
-            return;
+            return None;
         }
-        match chunks.open(&id, &mut entry.bytes[KEYED_HEADER..]) {
-            Ok(content) => {
-                self.sound(&id, content.len());
-            }
-            Err(error) => {
-                let reason = match &error {
-                    Error::Integrity { reason, .. } => reason.clone(),
-                    other => other.to_string(),
-                };
-                damaged(Some(id), reason);
-                self.broken(id, error);
-            }
-        }
+        Some(id)
     }
 }
