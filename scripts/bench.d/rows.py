@@ -74,7 +74,7 @@ def extracting(place, archive, parent, *paths):
     return {
         "reprise": lambda: into_new(lambda _: [place.reprise, "extract", archive, *paths], place.reprise_env()),
         "borg": lambda: into_new(lambda _: ["borg", "extract", archive, *paths], place.borg_env),
-        # The very same tree, from the disk's cache to the disk.
+        # The very same tree, which is in the page cache.
         "cp -a": lambda: into_new(lambda to: ["cp", "-a", *(place.tree() / path for path in paths), to], place.borg_env),
     }
 
@@ -87,8 +87,8 @@ def large(place, runs):
 
 
 def small(place, runs):
-    """Small files to the disk, where creating them is the work."""
-    programs = extracting(place, f"{place.mixed('repokey')}::mixed", place.disk, "small")
+    """Small files to ext4, where creating them is the work."""
+    programs = extracting(place, f"{place.mixed('repokey')}::mixed", place.new_ext4(), "small")
     return {"extract-small": alternate(runs, programs, place.progress)}
 
 
