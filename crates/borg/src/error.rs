@@ -10,6 +10,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::Id;
+use crate::archive::LostItems;
+use crate::crypto::Encryption;
 
 /// An error of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +72,21 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// The repository had a better protection when it was last seen.
+    #[error(
+        "{location} has the encryption {now}, and had {was} when it was last seen, as {record} tells",
+        record = .record.display()
+    )]
+    Downgraded {
+        /// The repository, as it was named.
+        location: String,
+        /// What it had.
+        was: Encryption,
+        /// What it has.
+        now: Encryption,
+        /// The file that remembers it.
+        record: PathBuf,
+    },
     /// The manifest is missing, malformed or not authentic.
     #[error("the repository's manifest cannot be used: {reason}")]
     Manifest {
@@ -110,6 +127,9 @@ pub enum Error {
         /// Which check failed.
         reason: String,
     },
+    /// Some of an archive's metadata is lost, and with it the items that it described. The others can be read.
+    #[error("{0}")]
+    ItemsLost(Box<LostItems>),
     /// A segment file is damaged where its entries must be read to rebuild the index.
     #[error("segment {segment} is damaged at byte {offset}: {reason}")]
     Segment {
@@ -184,6 +204,9 @@ impl Error {
             Self::LockFailed { .. } => {
                 Some("If nothing writes to the repository meanwhile, open it without a lock.")
             }
+            Self::Downgraded { .. } => {
+                Some("Somebody may have put another repository there. If it was you, remove that file.")
+            }
             Self::PassphraseNeeded | Self::WrongPassphrase => Some("Provide the passphrase of the key."),
             Self::Key { .. } => {
                 Some("Restore the key from `borg key export`, or name the directory of the key file.")
@@ -191,9 +214,15 @@ impl Error {
             Self::Manifest { .. } | Self::Segment { .. } => {
                 Some("Copy the repository, then run `borg check --repair` on the copy.")
             }
-            Self::ChunkMissing { .. } | Self::Integrity { .. } | Self::Archive { .. } => {
+            Self::ChunkMissing { .. }
+            | Self::Integrity { .. }
+            | Self::Archive { .. }
+            | Self::ItemsLost(_) => {
                 Some("Run `borg check --verify-data` to see how far the damage goes, or use another archive.")
             }
+            Self::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => Some(
+                "Something may have been removed while it was read. Start again, with a lock if there was none.",
+            ),
             Self::DestinationFull { .. } => Some("Free space at the destination and start again."),
             _ => None,
         }
@@ -201,7 +230,7 @@ impl Error {
 
     /// True for damage of the repository's content that leaves the rest of it readable.
     pub fn is_damage(&self) -> bool {
-        matches!(self, Self::ChunkMissing { .. } | Self::Integrity { .. })
+        matches!(self, Self::ChunkMissing { .. } | Self::Integrity { .. } | Self::ItemsLost(_))
     }
 
     /// True if nothing else can be read either, so that it says nothing about what was to be read.
@@ -225,5 +254,11 @@ impl Error {
 
     pub(crate) fn integrity(id: Id, reason: impl Into<String>) -> Self {
         Self::Integrity { id, reason: reason.into() }
+    }
+}
+
+impl From<LostItems> for Error {
+    fn from(lost: LostItems) -> Self {
+        Self::ItemsLost(Box::new(lost))
     }
 }

@@ -7,8 +7,9 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Bench, PASSPHRASE};
-use reprise_borg::{Error, Lock, OpenOptions, Repository};
+use common::{Bench, PASSPHRASE, noise};
+use reprise_borg::{Error, Extraction, Lock, OpenOptions, Repository};
+use reprise_model::Unobserved;
 use secrecy::SecretString;
 
 fn open(bench: &Bench, lock: Lock) -> Result<Repository, Error> {
@@ -165,4 +166,42 @@ fn failing_to_open_releases_the_lock() {
     fs::remove_file(bench.repo().join("config")).unwrap();
     assert!(matches!(Repository::open(bench.repo(), &options), Err(Error::NotARepository { .. })));
     assert_eq!(traces(&bench), [""; 0]);
+}
+
+#[test]
+fn what_a_writer_takes_away_from_a_reader_without_a_lock_is_an_error_and_never_other_data() {
+    let bench = Bench::with("repokey");
+    for number in 0..20 {
+        fs::write(bench.src().join(number.to_string()), noise(number, 200_000)).unwrap();
+    }
+    bench.create("a", &[]);
+    let repository = open(&bench, Lock::Bypass).unwrap();
+    let archive = repository.archive("a").unwrap();
+    let items: Vec<_> = archive.items().map(Result::unwrap).collect();
+    assert_eq!(traces(&bench), [""; 0]);
+
+    // Nothing keeps the writer out; what lay in the segments goes, other things take their place.
+    bench.borg(&["delete", &format!("{}::a", bench.repo().display())]);
+    bench.borg(&["compact", "--threshold", "0", bench.repo().to_str().unwrap()]);
+    for number in 0..20 {
+        fs::write(bench.src().join(number.to_string()), noise(number + 1000, 200_000)).unwrap();
+    }
+    bench.create("b", &[]);
+    let out = bench.empty("out");
+    match archive.extract(&Extraction::everything(), &out, &Unobserved) {
+        Ok(report) => {
+            let lost = report.losses().count();
+            assert!(lost > 0 && report.problems.iter().all(|problem| problem.is_loss()), "{report:?}");
+        }
+        Err(error) => assert!(error.hint().is_some(), "{error}"),
+    }
+    for number in 0..20 {
+        if let Ok(content) = fs::read(out.join(number.to_string())) {
+            assert!(content == noise(number, 200_000), "{number}");
+        }
+    }
+    for item in items.iter().filter(|item| item.size.is_some_and(|size| size > 0)) {
+        let error = archive.read_all(item, u64::MAX).unwrap_err();
+        assert!(error.hint().is_some(), "{error}");
+    }
 }

@@ -2,6 +2,7 @@
 
 mod host;
 mod reader;
+mod selection;
 
 use std::path::PathBuf;
 
@@ -9,12 +10,13 @@ use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use reprise_model::{Adaptation, ItemRef, RestoreType};
 
 use crate::hosts::Name;
-use crate::repository::{Location, Place};
+use crate::repository::Location;
 pub use host::{HostAction, HostArgs};
 pub use reader::{
-    CatArgs, ExportTarArgs, ExtractArgs, FindArgs, InfoArgs, LsArgs, MountArgs, SelectionArgs, UmountArgs,
-    VerifyArgs,
+    ArchivesArgs, CatArgs, ContentsArgs, ExportTarArgs, ExtractArgs, FindArgs, InfoArgs, LsArgs, MountArgs,
+    UmountArgs, VerifyArgs,
 };
+pub use selection::{RuleArg, RuleArgs, SelectionArgs};
 
 /// Brings Docker environments back from the Borg backups you already have.
 #[derive(Debug, Parser)]
@@ -45,6 +47,15 @@ pub struct Cli {
     /// Keep and use no catalogues
     #[arg(long, global = true, help_heading = "Global options")]
     pub no_cache: bool,
+
+    /// How long to wait for a backup to the repository to end [default: 1]
+    #[arg(long, global = true, help_heading = "Global options", value_name = "SECONDS")]
+    pub lock_wait: Option<u32>,
+
+    /// Read without a lock: for media that cannot be written to; the result may be wrong if a backup runs
+    /// meanwhile
+    #[arg(long, global = true, help_heading = "Global options", conflicts_with = "lock_wait")]
+    pub bypass_lock: bool,
 
     /// Language of messages [default: the locale's]
     #[arg(long, global = true, help_heading = "Global options", value_name = "LANG")]
@@ -114,31 +125,6 @@ pub enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
-}
-
-/// Arguments of `reprise archives`.
-#[derive(Debug, Args)]
-pub struct ArchivesArgs {
-    /// The repository: a directory, or `ssh://user@host/path` [default: `$BORG_REPO`]
-    #[arg(value_name = "REPO")]
-    pub repository: Option<Place>,
-    /// Also show what deleting each archive alone would free (reads all metadata)
-    #[arg(long)]
-    pub deduplicated: bool,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Arguments of `reprise contents`.
-#[derive(Debug, Args)]
-pub struct ContentsArgs {
-    /// The archive; `latest` names the newest
-    #[arg(value_name = "REPO::ARCHIVE")]
-    pub location: Location,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// What can be done with Docker.

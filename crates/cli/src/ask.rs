@@ -26,7 +26,7 @@ impl<T> std::fmt::Display for Labelled<T> {
 
 /// Which archive, where none was named; the only one is not worth a question.
 pub fn archive(repository: &Repository, ui: &Ui) -> Result<String, Failure> {
-    let archives = archives::list(repository, false);
+    let archives = archives::list(repository, None);
     if archives.len() < 2 {
         return Ok(archives.into_iter().next().map_or_else(|| "latest".to_owned(), |archive| archive.name));
     }

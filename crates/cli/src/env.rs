@@ -4,7 +4,9 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
+use reprise_borg::Lock;
 use reprise_model::Lang;
 
 use crate::args::{Cli, LangArg};
@@ -20,6 +22,8 @@ pub struct Env {
     pub config: Vec<PathBuf>,
     /// Where sockets may lie: a directory with a short path.
     pub scratch: PathBuf,
+    /// How repositories are locked.
+    pub lock: Lock,
     /// The language of messages.
     pub lang: Lang,
     /// `BORG_REPO`.
@@ -52,6 +56,11 @@ impl Env {
         Self {
             state_dir: cli.state_dir.clone().unwrap_or_else(default_state_dir),
             cache_dir: if cli.no_cache { None } else { cli.cache_dir.clone().or_else(default_cache_dir) },
+            lock: match (cli.bypass_lock, cli.lock_wait) {
+                (true, _) => Lock::Bypass,
+                (false, Some(seconds)) => Lock::Shared { wait: Duration::from_secs(seconds.into()) },
+                (false, None) => Lock::default(),
+            },
             config: config(),
             scratch: scratch(),
             lang,

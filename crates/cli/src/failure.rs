@@ -77,6 +77,12 @@ impl From<reprise_borg::Error> for Failure {
             reprise_borg::Error::Passphrase(_) => Self::new(error.to_string()).hint(
                 "see to BORG_PASSPHRASE, BORG_PASSCOMMAND or BORG_PASSPHRASE_FD; without them a terminal is asked",
             ),
+            reprise_borg::Error::LockFailed { .. } => Self::new(error.to_string()).hint(
+                "where the repository cannot be written to, add --bypass-lock: it is read without a lock, and no backup may run meanwhile",
+            ),
+            reprise_borg::Error::Locked { .. } => Self::new(error.to_string()).hint(
+                "wait for the other program to end (--lock-wait SECONDS does); if none runs any more, remove its lock with `borg break-lock`",
+            ),
             other => Self::new(other.to_string()).maybe_hint(other.hint()),
         }
     }

@@ -13,6 +13,7 @@ mod meter;
 mod passphrase;
 mod progress;
 mod repository;
+mod selection;
 mod signals;
 mod ui;
 mod view;
@@ -33,7 +34,7 @@ fn main() -> ExitCode {
     let done = signals::watch(&env.stop, ui.word("stopping"), ui.word("cancelling"))
         .map_err(Failure::from)
         .and_then(|cancel| match cli.command {
-            Command::Archives(args) => commands::archives::run(&args, &env, &ui),
+            Command::Archives(args) => commands::archives::run(&args, &env, &ui, &cancel),
             Command::Contents(args) => commands::contents::run(&args, &env, &ui, &cancel),
             Command::Ls(args) => commands::ls::run(&args, &env, &ui, &cancel),
             Command::Find(args) => commands::find::run(&args, &env, &ui, &cancel),

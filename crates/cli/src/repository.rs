@@ -4,17 +4,14 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use reprise_borg::{ArchiveEntry, Lock, OpenOptions, Repository, Server, Shell};
+use reprise_borg::{ArchiveEntry, OpenOptions, Repository, Server, Shell};
+use reprise_model::Message;
 
 use crate::env::Env;
 use crate::failure::Failure;
 use crate::passphrase;
-use crate::ui::one_line;
-
-/// How long to wait for a repository that a backup is being written to, as Borg does.
-const LOCK_WAIT: Duration = Duration::from_secs(1);
+use crate::ui::{Ui, one_line};
 
 /// Where a repository is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,18 +133,20 @@ pub fn place(given: Option<&Place>, env: &Env) -> Result<Place, Failure> {
     })
 }
 
-/// Opens the repository at `place`, locked against writers.
+/// Opens the repository at `place`, locked against writers unless that is not wanted.
 pub fn open(place: &Place, env: &Env) -> Result<Repository, reprise_borg::Error> {
+    let known = env.state_dir.join("repositories");
     let options = OpenOptions {
+        known: Some(&known),
         passphrase: &passphrase::find,
         keys: &env.borg_keys,
-        lock: Lock::Shared { wait: LOCK_WAIT },
+        lock: env.lock,
         host_id: env.borg_host_id.as_deref(),
         interrupt: Some(Arc::clone(&env.stop)),
         ..OpenOptions::default()
     };
-    match place {
-        Place::Here(path) => Repository::open(path, &options),
+    let repository = match place {
+        Place::Here(path) => Repository::open(path, &options)?,
         Place::There(server) => {
             let mut shell = Shell::default();
             if let Some(ssh) = &env.borg_rsh {
@@ -156,9 +155,20 @@ pub fn open(place: &Place, env: &Env) -> Result<Repository, reprise_borg::Error>
             if let Some(borg) = &env.borg_remote_path {
                 shell.borg.clone_from(borg);
             }
-            Repository::connect(server, &shell, &options)
+            Repository::connect(server, &shell, &options)?
         }
+    };
+    if let Some(then) = repository.seen_later() {
+        let older = Message::new("repository-older").text("then", utc(then));
+        Ui::warn(&Ui::new(env, false).text(&older.text("now", utc(repository.last_modified()))));
     }
+    Ok(repository)
+}
+
+/// Borg records UTC without saying so.
+pub fn utc(time: &str) -> String {
+    let seconds = time.split_once('.').map_or(time, |(seconds, _)| seconds);
+    format!("{seconds}Z")
 }
 
 /// Opens the repository of `location` and names the archive: the newest, unless another is given.
@@ -177,10 +187,34 @@ pub fn entry<'r>(repository: &'r Repository, name: &str) -> Result<&'r ArchiveEn
         let what = if archives.is_empty() {
             "the repository holds no archive yet".to_owned()
         } else {
-            format!("there is no archive `{name}`")
+            format!("there is no archive `{}`", one_line(name))
         };
-        Failure::new(what).hint(format!("`reprise archives {}` lists them", one_line(repository.location())))
+        let list = format!("`reprise archives {}` lists them", one_line(repository.location()));
+        let near = like(name, archives.iter().map(|entry| entry.name.as_str()));
+        Failure::new(what).hint(if near.is_empty() {
+            list
+        } else {
+            let near: Vec<String> = near.iter().map(|name| format!("`{}`", one_line(name))).collect();
+            format!("did you mean {}? {list}", near.join(" or "))
+        })
     })
+}
+
+/// The names most like `name`, the best first; of equals the newest.
+fn like<'n>(name: &str, names: impl DoubleEndedIterator<Item = &'n str>) -> Vec<&'n str> {
+    const NEAR: f64 = 0.7;
+    const SHOWN: usize = 3;
+    let wanted = name.to_lowercase();
+    let likeness = |name: &str| {
+        let name = name.to_lowercase();
+        let by_letters = strsim::normalized_damerau_levenshtein(&wanted, &name);
+        // A beginning is what people remember.
+        if !wanted.is_empty() && name.contains(&wanted) { by_letters.max(NEAR) } else { by_letters }
+    };
+    let mut near: Vec<(f64, &str)> = names.rev().map(|name| (likeness(name), name)).collect();
+    near.retain(|(likeness, _)| *likeness >= NEAR);
+    near.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+    near.into_iter().map(|(_, name)| name).take(SHOWN).collect()
 }
 
 #[cfg(test)]
@@ -220,5 +254,15 @@ mod tests {
         }
         assert!("/backup/borg::a".parse::<Place>().is_err());
         assert!("/backup/borg".parse::<Place>().is_ok());
+    }
+
+    #[test]
+    fn names_that_are_mistyped_are_told_from_others() {
+        let all = ["web-2026-01-01", "web-2026-01-02", "db-2026-01-02", "Nightly"];
+        let like = |name| like(name, all.into_iter());
+        assert_eq!(like("web-2026-01-03")[..2], ["web-2026-01-02", "web-2026-01-01"]);
+        assert_eq!(like("nightyl"), ["Nightly"]);
+        assert_eq!(like("db"), ["db-2026-01-02"]);
+        assert!(like("something else").is_empty());
     }
 }

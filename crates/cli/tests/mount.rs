@@ -64,6 +64,7 @@ impl Shelf {
             .env("BORG_BASE_DIR", self.path("home"))
             .env("BORG_PASSPHRASE", "correct horse")
             .env("REPRISE_CACHE_DIR", self.path("cache"))
+            .env("REPRISE_STATE_DIR", self.path("state"))
             .env("TZ", "UTC")
             .env("LC_ALL", "C.UTF-8")
             .stdin(Stdio::null());

@@ -58,6 +58,7 @@ impl Library {
             .env("TZ", "UTC")
             .env("LC_ALL", "C.UTF-8")
             .env("REPRISE_CACHE_DIR", self.path("cache"))
+            .env("REPRISE_STATE_DIR", self.path("state"))
             .env_remove("BORG_REPO");
         command
     }

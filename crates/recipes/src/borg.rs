@@ -87,7 +87,7 @@ impl<'a> BorgArchive<'a> {
         }
         let catalogue = self.archive()?.catalogue(None, observer).map_err(|error| source_error(&error))?;
         match catalogue.lost().first() {
-            Some(error) => Err(source_error(error)),
+            Some(lost) => Err(source_error(&lost.clone().into())),
             None => Ok(self.catalogue.get_or_init(|| catalogue)),
         }
     }

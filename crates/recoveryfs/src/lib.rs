@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fuser::{BackgroundSession, Config, MountOption, Session, SessionACL};
-use reprise_borg::Repository;
+use reprise_borg::{LostItems, Repository};
 
 pub use error::Error;
 pub use mounts::{Found, find, unmount};
@@ -57,6 +57,9 @@ pub struct Options {
     pub allow_damaged: bool,
     /// Owners by number, not by name.
     pub numeric_ids: bool,
+    /// Told, when an archive is first looked into, where its list of items has gaps: its name, and each gap. What lies around
+    /// them is shown.
+    pub on_gap: Option<fn(&str, &LostItems)>,
 }
 
 impl Default for Options {
@@ -67,6 +70,7 @@ impl Default for Options {
             allow_other: false,
             allow_damaged: false,
             numeric_ids: false,
+            on_gap: None,
         }
     }
 }

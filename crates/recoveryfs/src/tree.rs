@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fuser::{FileAttr, FileType, INodeNo};
-use reprise_borg::{Catalogue, Entry, Error, Kind, Node, Repository};
+use reprise_borg::{Catalogue, Entry, Error, Kind, LostItems, Node, Repository};
 use reprise_model::Unobserved;
 
 use crate::owners::Owners;
@@ -30,6 +30,7 @@ pub enum Place {
 pub struct Forest {
     repository: Arc<Repository>,
     catalogues: Option<PathBuf>,
+    on_gap: Option<fn(&str, &LostItems)>,
     trees: Vec<Tree>,
     /// Whether the top is the one archive there is.
     single: bool,
@@ -61,6 +62,7 @@ impl Forest {
         let forest = Self {
             repository: Arc::clone(repository),
             catalogues: options.catalogues.clone(),
+            on_gap: options.on_gap,
             trees: names.into_iter().map(tree).collect(),
             single: matches!(view, View::Archive(_)),
             owners: Owners::new(options.numeric_ids),
@@ -84,6 +86,9 @@ impl Forest {
         }
         let opened = self.repository.archive(&tree.name)?;
         let catalogue = opened.catalogue(self.catalogues.as_deref(), &Unobserved)?;
+        if let Some(on_gap) = self.on_gap {
+            catalogue.lost().iter().for_each(|gap| on_gap(&tree.name, gap));
+        }
         Ok(tree.catalogue.get_or_init(|| catalogue))
     }
 

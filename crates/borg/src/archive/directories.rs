@@ -44,7 +44,8 @@ pub(super) fn sizes(
     let mut directories: Vec<DirectorySize> = Vec::new();
     let mut known: HashMap<Vec<u8>, usize> = HashMap::new();
     let mut own = HashMap::new();
-    archive.each_view(|_, item| {
+    archive.each_view(|found| {
+        let item = found.item()?;
         if observer.cancelled() {
             return Err(Error::Cancelled);
         }

@@ -1,5 +1,6 @@
 //! The items of an archive, one after the other.
 
+use super::LostItems;
 use super::pieces::{Pieces, decoded_ahead};
 use super::stream::{Spot, Stream};
 use crate::item::{Item, View};
@@ -48,7 +49,7 @@ impl Iterator for Items<'_> {
                 Ok(Some(Some(item))) => return Some(Ok(item)),
                 Ok(None) => self.done = true,
                 Err(error) => {
-                    self.done = true;
+                    self.done = !matches!(error, Error::ItemsLost(_));
                     return Some(Err(error));
                 }
             }
@@ -57,24 +58,48 @@ impl Iterator for Items<'_> {
     }
 }
 
-/// Calls `each` with the items as they lie in the stream, and where.
+/// What is found in the stream.
+#[derive(Debug)]
+pub(crate) enum Found<'a> {
+    /// An item, and where it begins.
+    Item(Spot, &'a View<'a>),
+    /// Some are lost.
+    Lost(LostItems),
+}
+
+impl<'a> Found<'a> {
+    /// The item.
+    ///
+    /// # Errors
+    /// [`Error::ItemsLost`]: for whoever needs all of them.
+    pub fn item(self) -> Result<&'a View<'a>, Error> {
+        match self {
+            Self::Item(_, item) => Ok(item),
+            Self::Lost(lost) => Err(lost.into()),
+        }
+    }
+}
+
+/// Calls `each` with the items as they lie in the stream.
 pub(super) fn each_view(
     repository: &Repository,
     archive: String,
     stream: Vec<Id>,
-    mut each: impl FnMut(Spot, &View<'_>) -> Result<(), Error>,
+    mut each: impl FnMut(Found<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
     decoded_ahead(repository, stream, |pieces| {
         let mut stream = Stream::new(pieces, archive);
-        let mut next = || {
-            stream.next(|spot, reader| {
+        loop {
+            let next = stream.next(|spot, reader| {
                 let view = View::decode(reader)?;
-                Ok(if view.part.is_none() { each(spot, &view) } else { Ok(()) })
-            })
-        };
-        while let Some(done) = next()? {
-            done?;
+                Ok(if view.part.is_none() { each(Found::Item(spot, &view)) } else { Ok(()) })
+            });
+            match next {
+                Ok(Some(done)) => done?,
+                Ok(None) => return Ok(()),
+                Err(Error::ItemsLost(lost)) => each(Found::Lost(*lost))?,
+                Err(error) => return Err(error),
+            }
         }
-        Ok(())
     })
 }

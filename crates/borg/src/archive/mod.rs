@@ -3,14 +3,18 @@
 mod directories;
 mod info;
 mod items;
+mod lost;
 mod pieces;
 mod read;
+mod resync;
 mod sizes;
 mod stream;
 
 pub use directories::DirectorySize;
 pub use info::{ArchiveInfo, ArchiveStats, Tam};
+pub(crate) use items::Found;
 pub use items::Items;
+pub use lost::LostItems;
 pub(crate) use stream::Spot;
 
 use std::io::Write;
@@ -20,7 +24,7 @@ use reprise_model::Observer;
 
 use crate::catalogue::Catalogue;
 use crate::extract::{self, Extraction, Report};
-use crate::item::{Item, View};
+use crate::item::Item;
 use crate::repository::Repository;
 use crate::{Error, Id};
 
@@ -47,7 +51,7 @@ impl<'r> Archive<'r> {
     }
 
     /// All items in the order they were backed up, parts of files that checkpoints split off left out.
-    /// After an error that tells of damage there may be no more items.
+    /// [`Error::ItemsLost`] stands for items whose metadata is lost, and those after it follow; any other error is the last.
     pub fn items(&self) -> Items<'r> {
         Items::new(self.repository, self.info.name.clone(), self.stream.clone())
     }
@@ -58,10 +62,7 @@ impl<'r> Archive<'r> {
     }
 
     /// Calls `each` with the same items, and where they are, without allocating for any of them.
-    pub(crate) fn each_view(
-        &self,
-        each: impl FnMut(Spot, &View<'_>) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+    pub(crate) fn each_view(&self, each: impl FnMut(Found<'_>) -> Result<(), Error>) -> Result<(), Error> {
         items::each_view(self.repository, self.info.name.clone(), self.stream.clone(), each)
     }
 

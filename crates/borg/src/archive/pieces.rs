@@ -25,6 +25,7 @@ type Job = (Id, Sender<Answer>);
 pub(super) struct Pieces<'r> {
     store: &'r Store,
     stream: std::vec::IntoIter<Id>,
+    total: u32,
     chunks: Chunks<'r>,
     /// Where to have pieces decoded; without, it is done here.
     ahead: Option<Ahead>,
@@ -42,8 +43,18 @@ struct Ahead {
 impl<'r> Pieces<'r> {
     /// Decodes each piece when it is asked for.
     pub fn new(repository: &'r Repository, stream: Vec<Id>) -> Self {
-        let store = repository.store();
-        Self { store, stream: stream.into_iter(), chunks: repository.chunks(), ahead: None }
+        Self {
+            store: repository.store(),
+            total: stream.len() as u32,
+            stream: stream.into_iter(),
+            chunks: repository.chunks(),
+            ahead: None,
+        }
+    }
+
+    /// How many there are in all.
+    pub fn total(&self) -> u32 {
+        self.total
     }
 
     /// The next piece.
@@ -101,7 +112,8 @@ pub(super) fn decoded_ahead<R>(
             });
         }
         let ahead = Ahead { jobs, answers: VecDeque::new(), limit: AHEAD };
-        let (store, stream) = (repository.store(), stream.into_iter());
-        visit(Pieces { store, stream, chunks: repository.chunks(), ahead: Some(ahead) })
+        let mut pieces = Pieces::new(repository, stream);
+        pieces.ahead = Some(ahead);
+        visit(pieces)
     })
 }

@@ -20,17 +20,20 @@ pub(super) fn find(archive: &Archive<'_>, path: &[u8]) -> Result<Item, Error> {
 
 /// Should a path occur twice, the last one is what extraction leaves there.
 fn lookup(archive: &Archive<'_>, path: &[u8]) -> Result<Item, Error> {
-    let found = archive.scan(|items| {
-        let mut found = None;
+    let (mut found, mut lost) = (None, None);
+    archive.scan(|items| {
         for item in items {
-            let item = item?;
-            if item.path == path {
-                found = Some(item);
+            match item {
+                Ok(item) if item.path == path => found = Some(item),
+                Ok(_) => {}
+                // It may be among these, or not.
+                Err(error @ Error::ItemsLost(_)) => lost = lost.take().or(Some(error)),
+                Err(error) => return Err(error),
             }
         }
-        Ok::<_, Error>(found)
+        Ok(())
     })?;
-    found.ok_or_else(|| Error::NoSuchPath { path: path.to_vec() })
+    found.ok_or_else(|| lost.unwrap_or_else(|| Error::NoSuchPath { path: path.to_vec() }))
 }
 
 pub(super) fn range(archive: &Archive<'_>, item: &Item, range: Range<u64>) -> Result<Vec<u8>, Error> {

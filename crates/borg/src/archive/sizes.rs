@@ -57,7 +57,8 @@ fn visit(
     mut each: impl FnMut(&Id, Option<u32>) -> bool,
 ) -> Result<(), Error> {
     let mut goes_on = each(&archive.info().id, None) && archive.stream.iter().all(|id| each(id, None));
-    archive.each_view(|_, item| {
+    archive.each_view(|found| {
+        let item = found.item()?;
         if observer.cancelled() {
             return Err(Error::Cancelled);
         }

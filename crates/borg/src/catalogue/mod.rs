@@ -19,7 +19,7 @@ use std::path::Path;
 
 use reprise_model::Observer;
 
-use crate::archive::{Archive, Spot};
+use crate::archive::{Archive, Found, LostItems, Spot};
 use crate::extract::normalize;
 use crate::item::{Item, Kind, View};
 use crate::msgpack::{Fault, Reader};
@@ -54,7 +54,7 @@ impl Node {
 #[derive(Debug)]
 pub struct Catalogue {
     table: Table,
-    lost: Vec<Error>,
+    lost: Vec<LostItems>,
 }
 
 impl Catalogue {
@@ -90,19 +90,22 @@ impl Catalogue {
         };
         let mut builder = Builder::default();
         let mut lost = Vec::new();
-        let read = archive.each_view(|spot, item| {
+        archive.each_view(|found| {
             if observer.cancelled() {
                 return Err(Error::Cancelled);
             }
-            observer.advance(0, 1);
-            builder.add(spot, item).map_err(|TooLarge| too_large())
-        });
-        match read {
-            Ok(()) => {}
-            // What comes before is worth knowing.
-            Err(error @ (Error::Integrity { .. } | Error::ChunkMissing { .. })) => lost.push(error),
-            Err(error) => return Err(error),
-        }
+            match found {
+                Found::Item(spot, item) => {
+                    observer.advance(0, 1);
+                    builder.add(spot, item).map_err(|TooLarge| too_large())
+                }
+                // What lies around it is worth knowing.
+                Found::Lost(gap) => {
+                    lost.push(gap);
+                    Ok(())
+                }
+            }
+        })?;
         Ok(Self { table: builder.finish(&archive.stream), lost })
     }
 
@@ -126,14 +129,9 @@ impl Catalogue {
         Some(Node(index)).filter(|_| (index as usize) < self.table.rows.len())
     }
 
-    /// What of the archive's metadata is lost, and may have held items that are not here. Such a catalogue is not kept.
-    pub fn lost(&self) -> &[Error] {
+    /// Where the archive's metadata is lost, and with it items that are not here. Such a catalogue is not kept.
+    pub fn lost(&self) -> &[LostItems] {
         &self.lost
-    }
-
-    /// The same, and nothing else.
-    pub fn into_lost(self) -> Vec<Error> {
-        self.lost
     }
 
     /// The top: the item `.`, if the archive has one.

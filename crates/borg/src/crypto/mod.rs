@@ -69,6 +69,20 @@ impl Encryption {
         })
     }
 
+    /// By its [`Encryption::name`].
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        let all = [
+            Self::None,
+            Self::Authenticated,
+            Self::AuthenticatedBlake2,
+            Self::Repokey,
+            Self::RepokeyBlake2,
+            Self::Keyfile,
+            Self::KeyfileBlake2,
+        ];
+        all.into_iter().find(|encryption| encryption.name() == name)
+    }
+
     /// What `borg init --encryption` calls it.
     pub fn name(self) -> &'static str {
         match self {

@@ -94,6 +94,11 @@ impl Placement {
         Self { selection, ..Self::default() }
     }
 
+    /// Whether nothing of an archive is left out.
+    pub fn is_everything(&self) -> bool {
+        self.subtree.is_empty() && self.selection.is_everything() && self.strip_components == 0
+    }
+
     /// The same without so many names at the beginning of paths.
     #[must_use]
     pub fn strip_components(mut self, count: usize) -> Self {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::Error;
+use crate::archive::LostItems;
 use crate::extract::path;
 
 /// Problems listed one by one; further ones are only counted.
@@ -77,10 +78,10 @@ pub enum Change {
 
 /// Something that was not extracted as it was.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{}: {kind}", String::from_utf8_lossy(.path))]
+#[error("{}{}{kind}", String::from_utf8_lossy(.path), if .path.is_empty() { "" } else { ": " })]
 #[non_exhaustive]
 pub struct Problem {
-    /// The item, as the archive names it.
+    /// The item, as the archive names it. Empty where the archive no longer tells which items they are.
     pub path: Vec<u8>,
     /// Where it was to go, relative to the root; `None` if that could not be said.
     pub destination: Option<PathBuf>,
@@ -147,6 +148,9 @@ pub enum ProblemKind {
         /// The first name, as the archive tells it.
         target: Vec<u8>,
     },
+    /// The archive's metadata is lost, and with it items of unknown names, whether or not they were selected.
+    #[error("{0}")]
+    Items(Box<LostItems>),
     /// An attribute could not be set; the item itself is there.
     #[error("{attribute} cannot be set: {cause}")]
     Attribute {

@@ -121,6 +121,7 @@ pub(super) fn drive<S: Sync, F: Arriving<S>>(
             for item in items {
                 match item {
                     Ok(item) => each(&mut window, item),
+                    Err(Error::ItemsLost(lost)) => run.problem(b"", None, ProblemKind::Items(lost)),
                     Err(error) => run.abort(error),
                 }
                 if run.stopped() {

@@ -46,7 +46,13 @@ pub(crate) fn to_tar(
             if observer.cancelled() {
                 return Err(Error::Cancelled);
             }
-            let mut item = item?;
+            let mut item = match item {
+                Err(Error::ItemsLost(lost)) => {
+                    export.report.add(Problem::new(b"", None, ProblemKind::Items(lost)));
+                    continue;
+                }
+                item => item?,
+            };
             let targets = selector.targets(&item);
             if targets.is_empty() {
                 continue;

@@ -4,6 +4,8 @@
 //! matched as they are stored, without leading slashes. Bytes that are no UTF-8 count as one character each.
 
 mod glob;
+mod rules;
+mod selection;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,6 +13,9 @@ use std::fmt;
 use regex::Regex;
 
 use crate::Error;
+pub use rules::Rules;
+pub use selection::Selection;
+pub(crate) use selection::Verdict;
 
 /// How a pattern is to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -30,6 +35,7 @@ pub enum Style {
 }
 
 impl Style {
+    /// By the two letters that name it.
     fn from_letters(letters: &[u8]) -> Option<Self> {
         Some(match letters {
             b"fm" => Self::Fnmatch,
@@ -112,7 +118,7 @@ impl Pattern {
 
     /// Whether the path of an item matches.
     pub fn matches(&self, path: &[u8]) -> bool {
-        let path = &path[path.iter().take_while(|byte| **byte == b'/').count()..];
+        let path = without_slashes(path);
         match &self.matcher {
             Matcher::Full(full) => path == full,
             Matcher::Prefix(prefix) => {
@@ -127,8 +133,12 @@ impl Pattern {
         }
     }
 
-    fn is_full(&self) -> bool {
-        matches!(self.matcher, Matcher::Full(_))
+    /// The path it stands for, of a pattern that is one.
+    fn as_full(&self) -> Option<&[u8]> {
+        match &self.matcher {
+            Matcher::Full(path) => Some(path),
+            _ => None,
+        }
     }
 }
 
@@ -165,71 +175,9 @@ impl PartialEq for Pattern {
 
 impl Eq for Pattern {}
 
-/// Which items of an archive are meant. The default is all of them.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Selection {
-    /// What is wanted; everything if there are none.
-    paths: Vec<Pattern>,
-    /// What is left out of that.
-    excludes: Vec<Pattern>,
-}
-
-/// What a selection says of a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    Out,
-    In,
-    /// It is wanted by the path at this index.
-    Wanted(usize),
-}
-
-impl Selection {
-    /// What any of `paths` matches (everything, if there are none) and none of `excludes` does.
-    pub fn new(
-        paths: impl IntoIterator<Item = Pattern>,
-        excludes: impl IntoIterator<Item = Pattern>,
-    ) -> Self {
-        Self { paths: paths.into_iter().collect(), excludes: excludes.into_iter().collect() }
-    }
-
-    /// The same from texts, as `borg extract ARCHIVE PATH… --exclude PATTERN…` reads them: paths are prefixes and
-    /// exclusions `fm:` patterns, unless they name another style.
-    pub fn parse<T: AsRef<[u8]>>(paths: &[T], excludes: &[T]) -> Result<Self, Error> {
-        let all = |texts: &[T], style| {
-            texts.iter().map(|text| Pattern::parse(text, style)).collect::<Result<Vec<_>, _>>()
-        };
-        Ok(Self { paths: all(paths, Style::Prefix)?, excludes: all(excludes, Style::Fnmatch)? })
-    }
-
-    /// Whether the item at `path` is meant.
-    pub fn includes(&self, path: &[u8]) -> bool {
-        self.verdict(path) != Verdict::Out
-    }
-
-    pub(crate) fn paths(&self) -> &[Pattern] {
-        &self.paths
-    }
-
-    /// Borg's order: patterns that are whole paths decide before all others, of these the wanted ones first; then what is
-    /// excluded, then what is wanted.
-    pub(crate) fn verdict(&self, path: &[u8]) -> Verdict {
-        if self.paths.is_empty() && self.excludes.is_empty() {
-            return Verdict::In;
-        }
-        let wanted =
-            |full| self.paths.iter().position(|pattern| pattern.is_full() == full && pattern.matches(path));
-        let excluded =
-            |full| self.excludes.iter().any(|pattern| pattern.is_full() == full && pattern.matches(path));
-        for full in [true, false] {
-            let (wanted, excluded) = (wanted(full), excluded(full));
-            match wanted {
-                Some(index) if full || !excluded => return Verdict::Wanted(index),
-                _ if excluded => return Verdict::Out,
-                _ => {}
-            }
-        }
-        if self.paths.is_empty() { Verdict::In } else { Verdict::Out }
-    }
+/// The path without those it begins with.
+fn without_slashes(path: &[u8]) -> &[u8] {
+    &path[path.iter().take_while(|byte| **byte == b'/').count()..]
 }
 
 fn unusable(pattern: &[u8], reason: &str) -> Error {
@@ -254,7 +202,7 @@ fn as_text(bytes: &[u8]) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Pattern, Selection, Style};
+    use super::{Pattern, Style};
 
     fn matches(pattern: &str, path: &str) -> bool {
         Pattern::parse(pattern, Style::Fnmatch).unwrap().matches(path.as_bytes())
@@ -296,13 +244,5 @@ mod tests {
         assert!(name.matches(b"etc/x.conf") && name.matches(b"x.conf") && !name.matches(b"x.conf/y"));
         let path = Pattern::of_names("/etc/*/y").unwrap();
         assert!(path.matches(b"etc/x/y") && !path.matches(b"a/etc/x/y"));
-    }
-
-    #[test]
-    fn exclusions_go_before_what_is_wanted_but_not_before_a_whole_path() {
-        let selection = Selection::parse(&["etc", "pf:etc/keep.log"], &["*.log"]).unwrap();
-        assert!(selection.includes(b"etc/passwd") && !selection.includes(b"usr"));
-        assert!(!selection.includes(b"etc/x.log") && selection.includes(b"etc/keep.log"));
-        assert!(Selection::default().includes(b"anything"));
     }
 }

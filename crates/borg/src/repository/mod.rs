@@ -14,6 +14,7 @@ use secrecy::SecretString;
 use crate::archive::Archive;
 use crate::crypto::{Encryption, Key, KeySource, PassphraseError};
 use crate::item::Chunk;
+use crate::known::{Memory, Seen};
 use crate::lock::{Lock, SharedLock};
 use crate::manifest::{ArchiveEntry, Manifest};
 use crate::remote::{Remote, Server, Shell};
@@ -38,6 +39,10 @@ pub struct OpenOptions<'a> {
     /// Read archives whose own authentication code is wrong. `borg check --repair` before 1.2.5 left such behind; Borg has
     /// the same way out (`BORG_WORKAROUNDS=ignore_invalid_archive_tam`). Everything else is verified as ever.
     pub ignore_invalid_archive_tam: bool,
+    /// A directory in which it is remembered how repositories were protected; made if need be. With it, a repository that
+    /// is less protected than one of the same id or at the same place was before is refused ([`Error::Downgraded`]). Not
+    /// being able to remember is no error.
+    pub known: Option<&'a Path>,
     /// Once it is set, a server is waited for no more: what reads ends with [`Error::Cancelled`].
     pub interrupt: Option<Arc<AtomicBool>>,
 }
@@ -50,6 +55,7 @@ impl Default for OpenOptions<'_> {
             lock: Lock::default(),
             host_id: None,
             ignore_invalid_archive_tam: false,
+            known: None,
             interrupt: None,
         }
     }
@@ -73,6 +79,7 @@ pub struct Repository {
     manifest: Manifest,
     store: Store,
     ignore_invalid_archive_tam: bool,
+    seen_later: Option<String>,
     // Declared last: fields are dropped in order, and nothing may be read once the lock is gone.
     _lock: Option<SharedLock>,
 }
@@ -81,7 +88,8 @@ impl Repository {
     /// Opens the repository in the directory `path`.
     ///
     /// A key in the repository is as trustworthy as the repository: an attacker who can write to it can swap it for
-    /// an unencrypted one. Who knows what to expect compares [`Repository::id`] and [`Repository::encryption`].
+    /// an unencrypted one. [`OpenOptions::known`] notices that from the second time on; who knows what to expect compares
+    /// [`Repository::id`] and [`Repository::encryption`].
     pub fn open(path: impl AsRef<Path>, options: &OpenOptions<'_>) -> Result<Self, Error> {
         let path = path.as_ref().to_owned();
         // Before taking the lock, so that nothing is ever created in a directory that is no repository.
@@ -129,7 +137,12 @@ impl Repository {
         };
         let source = KeySource { repository_id: id, in_config: sealed_key, paths: options.keys };
         let key = Key::load(sealed, &source, options.passphrase)?;
+        let memory = options.known.map(Memory);
+        let now = Seen { id, location: &location, encryption: key.encryption() };
+        // Before anything is believed.
+        memory.map_or(Ok(()), |memory| memory.check(now))?;
         let manifest = chunks::open_manifest(&key, sealed)?;
+        let seen_later = memory.and_then(|memory| memory.remember(now, &manifest.timestamp));
         Ok(Self {
             location,
             id,
@@ -137,6 +150,7 @@ impl Repository {
             manifest,
             store,
             ignore_invalid_archive_tam: options.ignore_invalid_archive_tam,
+            seen_later,
             _lock: lock,
         })
     }
@@ -159,6 +173,12 @@ impl Repository {
     /// When it was last written to, in UTC, as recorded. Never goes back, unless an attacker put an old state in place.
     pub fn last_modified(&self) -> &str {
         &self.manifest.timestamp
+    }
+
+    /// When it was last written to as far as is remembered ([`OpenOptions::known`]), if that is later than
+    /// [`Repository::last_modified`]: it is in an older state, and newer archives are missing.
+    pub fn seen_later(&self) -> Option<&str> {
+        self.seen_later.as_deref()
     }
 
     /// Whether the list of archives carries a valid authentication code. Only very old repositories have none.

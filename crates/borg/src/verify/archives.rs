@@ -114,7 +114,7 @@ fn archive(
                 check(&item, objects, &mut chunks, &mut walked);
                 observer.advance(0, 1);
             }
-            // Nothing can be read beyond it.
+            // Beyond lost items there are others; beyond anything else, there is nothing.
             Err(error) => walked.unreadable(error)?,
         }
     }

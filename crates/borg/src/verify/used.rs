@@ -69,7 +69,7 @@ fn gather(
                 let item = match item {
                     Ok(item) => item,
                     Err(error) if error.is_final() => return Err(error),
-                    Err(_) => break,
+                    Err(_) => continue,
                 };
                 if observer.cancelled() {
                     return Err(Error::Cancelled);

@@ -21,7 +21,7 @@ pub fn bytes(bytes: impl AsRef<[u8]>) -> Value {
     Value::Bytes(bytes.as_ref().to_vec())
 }
 
-fn pack(value: &Value, out: &mut Vec<u8>) {
+pub fn pack(value: &Value, out: &mut Vec<u8>) {
     let raw = |bytes: &[u8], out: &mut Vec<u8>| {
         out.push(0xdb);
         out.extend((bytes.len() as u32).to_be_bytes());
@@ -65,7 +65,12 @@ pub struct Forge {
     segment: Vec<u8>,
 }
 
-type Id = [u8; 32];
+pub type Id = [u8; 32];
+
+/// The id of a chunk, stored or not.
+pub fn id_of(content: &[u8]) -> Id {
+    Sha256::digest(content).into()
+}
 
 impl Forge {
     pub fn new() -> Self {
@@ -86,7 +91,7 @@ impl Forge {
 
     /// Stores a chunk and returns its id.
     pub fn chunk(&mut self, content: &[u8]) -> Id {
-        let id = Sha256::digest(content).into();
+        let id = id_of(content);
         self.put(id, content);
         id
     }
@@ -109,7 +114,13 @@ impl Forge {
     /// The same with the item stream given as bytes, and more settings in the manifest.
     pub fn finish_stream(&mut self, path: &Path, stream: &[u8], config: &[(&'static str, Value)]) {
         // Small chunks, so that items cross their borders.
-        let ids = stream.chunks(100).map(|piece| bytes(self.chunk(piece))).collect();
+        let ids: Vec<Id> = stream.chunks(100).map(|piece| self.chunk(piece)).collect();
+        self.finish_pieces(path, &ids, config);
+    }
+
+    /// The same with the item stream given as chunks, which need not be there.
+    pub fn finish_pieces(&mut self, path: &Path, ids: &[Id], config: &[(&'static str, Value)]) {
+        let ids = ids.iter().map(bytes).collect();
         let mut archive = Vec::new();
         let fields = vec![
             ("version", Value::Int(1)),

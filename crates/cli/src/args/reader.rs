@@ -6,7 +6,46 @@ use std::str::FromStr;
 
 use clap::Args;
 
-use crate::repository::Location;
+use super::{RuleArgs, SelectionArgs};
+use crate::repository::{Location, Place};
+
+const ARCHIVES_HELP: &str = "\
+Examples:
+  reprise archives /backup/borg
+  reprise archives ssh://backup@nas/./borg --deduplicated
+  reprise archives /mnt/rescued/borg --bypass-lock      on a disk mounted read-only";
+
+/// Arguments of `reprise archives`.
+#[derive(Debug, Args)]
+#[command(after_help = ARCHIVES_HELP)]
+pub struct ArchivesArgs {
+    /// The repository: a directory, or `ssh://user@host/path` [default: `$BORG_REPO`]
+    #[arg(value_name = "REPO")]
+    pub repository: Option<Place>,
+    /// Also show what deleting each archive alone would free (reads all metadata)
+    #[arg(long)]
+    pub deduplicated: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+const CONTENTS_HELP: &str = "\
+Examples:
+  reprise contents /backup/borg::latest
+  reprise contents /backup/borg::web-2026-11-24 --json | jq .items";
+
+/// Arguments of `reprise contents`.
+#[derive(Debug, Args)]
+#[command(after_help = CONTENTS_HELP)]
+pub struct ContentsArgs {
+    /// The archive; `latest` names the newest
+    #[arg(value_name = "REPO::ARCHIVE")]
+    pub location: Location,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
 
 const LS_HELP: &str = "\
 Examples:
@@ -27,6 +66,9 @@ pub struct LsArgs {
     /// Also what is below directories
     #[arg(long, short)]
     pub recursive: bool,
+    /// What to leave out
+    #[command(flatten)]
+    pub rules: RuleArgs,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -52,23 +94,12 @@ pub struct FindArgs {
     /// What to look for
     #[arg(value_name = "PATTERN")]
     pub pattern: OsString,
+    /// What to leave out
+    #[command(flatten)]
+    pub rules: RuleArgs,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-}
-
-/// Which items of an archive are meant.
-#[derive(Debug, Args)]
-pub struct SelectionArgs {
-    /// Only these: beginnings of paths, or patterns with a style (fm: sh: re: pp: pf:)
-    #[arg(value_name = "PATH")]
-    pub paths: Vec<OsString>,
-    /// Leave out what matches (may be repeated): fm: unless it names another style
-    #[arg(long, short, value_name = "PATTERN")]
-    pub exclude: Vec<OsString>,
-    /// Take off so many names at the beginning of paths; what has no more of them is left out
-    #[arg(long, value_name = "NUMBER", default_value_t = 0, hide_default_value = true)]
-    pub strip_components: usize,
 }
 
 const EXTRACT_HELP: &str = "\
@@ -85,6 +116,8 @@ Examples:
   reprise extract /backup/borg::latest var/lib/docker/volumes/shop_db/_data \\
       --strip-components 6 --to /tmp/db
   reprise extract /backup/borg::latest --exclude '*.log' --dry-run
+  reprise extract /backup/borg::latest --pattern '+ home/*/keep' --pattern '- home/*/*'
+  reprise extract /backup/borg::latest --patterns-from rules.lst     one rule a line
   reprise extract /backup/borg::latest srv --to / --only-changed";
 
 /// Arguments of `reprise extract`.
@@ -305,8 +338,14 @@ pub struct MountArgs {
     pub serve: bool,
 }
 
+const UMOUNT_HELP: &str = "\
+Examples:
+  reprise umount /mnt/backup
+  reprise umount --lazy /mnt/backup      although somebody still uses it";
+
 /// Arguments of `reprise umount`.
 #[derive(Debug, Args)]
+#[command(after_help = UMOUNT_HELP)]
 pub struct UmountArgs {
     /// Where it is mounted
     #[arg(value_name = "DIR")]

@@ -1,13 +1,14 @@
 //! `reprise archives`.
 
 use reprise_borg::Repository;
-use reprise_model::{Message, Unobserved, human_bytes};
+use reprise_model::{Message, Observer, human_bytes};
 use serde::Serialize;
 
 use crate::args::ArchivesArgs;
 use crate::env::Env;
 use crate::failure::{Exit, Failure};
-use crate::repository;
+use crate::repository::{self, utc};
+use crate::signals::Cancel;
 use crate::ui::{Ui, one_line};
 use crate::view::{align_right, table};
 
@@ -30,10 +31,13 @@ pub struct Listed {
 }
 
 /// Lists the archives of a repository.
-pub fn run(args: &ArchivesArgs, env: &Env, ui: &Ui) -> Result<Exit, Failure> {
+pub fn run(args: &ArchivesArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Exit, Failure> {
     let place = repository::place(args.repository.as_ref(), env)?;
     let repository = repository::open(&place, env)?;
-    let archives = list(&repository, args.deduplicated);
+    let archives = list(&repository, args.deduplicated.then_some(cancel as &dyn Observer));
+    if cancel.is_asked() {
+        return Err(Failure::cancelled());
+    }
     if ui.json {
         Ui::print_json(&archives);
     } else if archives.is_empty() {
@@ -45,8 +49,8 @@ pub fn run(args: &ArchivesArgs, env: &Env, ui: &Ui) -> Result<Exit, Failure> {
     Ok(if damaged { Exit::Warnings } else { Exit::Done })
 }
 
-/// The archives of `repository`, oldest first.
-pub fn list(repository: &Repository, deduplicated: bool) -> Vec<Listed> {
+/// The archives of `repository`, oldest first; where somebody looks on, with what deleting each would free.
+pub fn list(repository: &Repository, deduplicated: Option<&dyn Observer>) -> Vec<Listed> {
     let listed = repository.archives().iter().map(|entry| {
         let status = if entry.checkpoint { "checkpoint" } else { "ok" };
         let mut listed = Listed {
@@ -68,8 +72,8 @@ pub fn list(repository: &Repository, deduplicated: bool) -> Vec<Listed> {
                 listed.files = info.stats.map(|stats| stats.nfiles);
                 listed.original_bytes = info.stats.map(|stats| stats.original);
                 listed.compressed_bytes = info.stats.map(|stats| stats.compressed);
-                if deduplicated {
-                    listed.deduplicated_bytes = archive.deduplicated_size(&Unobserved).ok();
+                if let Some(observer) = deduplicated {
+                    listed.deduplicated_bytes = archive.deduplicated_size(observer).ok();
                 }
             }
             // One damaged archive must not hide the others.
@@ -94,12 +98,6 @@ pub fn in_one_line(archive: &Listed, ui: &Ui) -> String {
         text = format!("{text}  [{}]", archive.status);
     }
     one_line(&text)
-}
-
-/// Borg records UTC without saying so.
-pub fn utc(time: &str) -> String {
-    let seconds = time.split_once('.').map_or(time, |(seconds, _)| seconds);
-    format!("{seconds}Z")
 }
 
 fn show(archives: &[Listed], deduplicated: bool, ui: &Ui) {

@@ -10,6 +10,7 @@ use crate::args::CatArgs;
 use crate::commands::ls::plain;
 use crate::env::Env;
 use crate::failure::{Exit, Failure};
+use crate::meter::Meter;
 use crate::repository;
 use crate::signals::Cancel;
 use crate::ui::Ui;
@@ -35,9 +36,9 @@ struct Content {
 pub fn run(args: &CatArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Exit, Failure> {
     let (repository, name) = repository::open_archive(&args.location, env)?;
     let archive = repository.archive(&name)?;
-    let catalogue = archive.catalogue(env.cache_dir.as_deref(), cancel)?;
+    let catalogue = archive.catalogue(env.cache_dir.as_deref(), &Meter::of_items(ui, cancel))?;
     let Some(node) = catalogue.find(&plain(args.path.as_bytes())) else {
-        report::lost_metadata(catalogue)?;
+        report::lost_items(&catalogue, ui);
         return Err(Error::NoSuchPath { path: args.path.as_bytes().to_vec() }.into());
     };
     let item = catalogue.item(&repository, node)?;
@@ -47,7 +48,11 @@ pub fn run(args: &CatArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Exit, 
     } else {
         // Before an error, all that was read soundly is written.
         let out = BufWriter::with_capacity(1 << 20, std::io::stdout());
-        archive.copy(&item, range, out, cancel)?;
+        match archive.copy(&item, range, out, cancel) {
+            // Nobody reads on.
+            Err(Error::Stream(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
+            copied => copied?,
+        }
     }
     Ok(Exit::Done)
 }

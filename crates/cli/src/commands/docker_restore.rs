@@ -13,13 +13,13 @@ use reprise_recipes::borg::BorgArchive;
 use reprise_recipes::docker::{Preview, Request, analyse, plan, preview, survey};
 use serde::Serialize;
 
-use super::archives::utc;
 use super::operations::{claim, conclude};
 use crate::args::{RestoreArgs, ScriptArg};
 use crate::env::Env;
 use crate::failure::{Exit, Failure};
 use crate::progress::Progress;
 use crate::repository::Place;
+use crate::repository::utc;
 use crate::signals::Cancel;
 use crate::ui::{Ui, out};
 use crate::{ask, hosts, repository, view};

@@ -9,11 +9,11 @@ use reprise_model::Message;
 use serde_json::json;
 
 use crate::args::ExportTarArgs;
-use crate::commands::extract::placement;
 use crate::env::Env;
 use crate::failure::{Exit, Failure};
 use crate::meter::Meter;
 use crate::repository;
+use crate::selection::placement;
 use crate::signals::Cancel;
 use crate::ui::{Ui, one_line};
 use crate::view::report::{self, Told};
@@ -32,8 +32,8 @@ pub fn run(args: &ExportTarArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<
     let archive = repository.archive(&archive_name)?;
     // Devices in a stream give nobody access to anything; who unpacks it decides.
     let options = Options { devices: true, owners: Owners::Numeric, ..Options::default() };
+    let total = archive.info().stats.map(|stats| stats.original).filter(|_| placement.is_everything());
     let extraction = Extraction::of([placement]).with(options);
-    let total = archive.info().stats.map(|stats| stats.original).filter(|_| args.selection.is_everything());
     let meter = Meter::new(total, cancel);
     let report = if to_stdout {
         archive.export_tar(&extraction, BufWriter::with_capacity(BUFFER, std::io::stdout()), &meter)?

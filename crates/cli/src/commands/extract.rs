@@ -3,15 +3,16 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use reprise_borg::{Error, Extraction, Options, Owners, Placement, Selection};
+use reprise_borg::{Error, Extraction, Options, Owners};
 use reprise_model::Message;
 use serde_json::json;
 
-use crate::args::{ExtractArgs, SelectionArgs};
+use crate::args::ExtractArgs;
 use crate::env::Env;
 use crate::failure::{Exit, Failure};
 use crate::meter::Meter;
 use crate::repository;
+use crate::selection::placement;
 use crate::signals::Cancel;
 use crate::ui::{Ui, name};
 use crate::view::report::{self, Told};
@@ -29,7 +30,7 @@ pub fn run(args: &ExtractArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Ex
     };
     let (repository, archive_name) = repository::open_archive(&args.location, env)?;
     let archive = repository.archive(&archive_name)?;
-    let total = archive.info().stats.map(|stats| stats.original).filter(|_| args.selection.is_everything());
+    let total = archive.info().stats.map(|stats| stats.original).filter(|_| placement.is_everything());
     let extraction = Extraction::of([placement]).with(options);
     let to = std::path::absolute(args.to.clone().unwrap_or_else(|| PathBuf::from(".")))?;
     let report = if args.dry_run && args.only_changed {
@@ -70,20 +71,4 @@ pub fn run(args: &ExtractArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Ex
         }
     }
     Ok(exit)
-}
-
-/// What the command line selects, to where its paths say.
-pub fn placement(args: &SelectionArgs) -> Result<Placement, Failure> {
-    let bytes = |texts: &[std::ffi::OsString]| -> Vec<Vec<u8>> {
-        texts.iter().map(|text| text.as_bytes().to_vec()).collect()
-    };
-    let selection = Selection::parse(&bytes(&args.paths), &bytes(&args.exclude))?;
-    Ok(Placement::of(selection).strip_components(args.strip_components))
-}
-
-impl SelectionArgs {
-    /// Whether nothing is left out.
-    pub fn is_everything(&self) -> bool {
-        self.paths.is_empty() && self.exclude.is_empty() && self.strip_components == 0
-    }
 }

@@ -5,10 +5,10 @@ use reprise_model::human_bytes;
 use serde_json::json;
 
 use crate::args::InfoArgs;
-use crate::commands::archives::utc;
 use crate::env::Env;
 use crate::failure::{Exit, Failure};
 use crate::repository;
+use crate::repository::utc;
 use crate::signals::Cancel;
 use crate::ui::{Ui, name, one_line};
 use crate::view;

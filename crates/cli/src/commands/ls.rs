@@ -7,7 +7,9 @@ use reprise_borg::{Error, Kind, Node};
 use crate::args::LsArgs;
 use crate::env::Env;
 use crate::failure::{Exit, Failure};
+use crate::meter::Meter;
 use crate::repository;
+use crate::selection::selection;
 use crate::signals::Cancel;
 use crate::ui::Ui;
 use crate::view::item::Lister;
@@ -15,12 +17,13 @@ use crate::view::{listing::Listing, report};
 
 /// Lists what is in a directory of an archive, or all that is below it.
 pub fn run(args: &LsArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Exit, Failure> {
+    let selection = selection(&[], &args.rules)?;
     let (repository, name) = repository::open_archive(&args.location, env)?;
     let archive = repository.archive(&name)?;
     let given = args.path.as_deref().map(OsStrExt::as_bytes).unwrap_or_default();
-    let catalogue = archive.catalogue(env.cache_dir.as_deref(), cancel)?;
+    let catalogue = archive.catalogue(env.cache_dir.as_deref(), &Meter::of_items(ui, cancel))?;
     let Some(top) = catalogue.find(&plain(given)) else {
-        report::lost_metadata(catalogue)?;
+        report::lost_items(&catalogue, ui);
         return Err(Error::NoSuchPath { path: given.to_vec() }.into());
     };
     let nodes: Box<dyn Iterator<Item = Node>> = if args.recursive && top == catalogue.root() {
@@ -34,17 +37,23 @@ pub fn run(args: &LsArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Exit, F
     };
     let mut listing = Listing::new(ui);
     let mut lister = Lister::new(&catalogue);
+    let (mut path, everything) = (Vec::new(), selection.is_everything());
     for node in nodes {
         if cancel.is_asked() {
             return Err(Failure::cancelled());
+        }
+        if !everything {
+            catalogue.path(node, &mut path);
+            if !selection.includes(&path) {
+                continue;
+            }
         }
         if !listing.add(&lister.item(node))? {
             return Ok(Exit::Done);
         }
     }
     listing.end()?;
-    report::lost_metadata(catalogue)?;
-    Ok(Exit::Done)
+    Ok(report::lost_items(&catalogue, ui))
 }
 
 /// A path without empty and `.` components.

@@ -82,6 +82,7 @@ fn serve(args: &MountArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Exit, 
         allow_other: args.allow_other,
         allow_damaged: args.allow_damaged_files,
         numeric_ids: args.numeric_ids,
+        on_gap: Some(|archive, gap| Ui::warn(&one_line(&format!("{archive}: {gap}")))),
     };
     let mounted = reprise_recoveryfs::mount(repository, &view, &args.dir, &options)?;
     if args.serve {

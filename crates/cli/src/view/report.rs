@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use reprise_borg::{Catalogue, Change, Changed, Problem, ProblemKind, Report};
+use reprise_borg::{Catalogue, Change, Changed, LostItems, Problem, ProblemKind, Report};
 use reprise_model::Message;
 use serde::Serialize;
 
@@ -72,6 +72,30 @@ pub struct ToldProblem {
     from: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     to: Option<u64>,
+    /// Where items are lost whose names nobody knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gap: Option<Gap>,
+}
+
+/// Where an archive's list of items has a gap.
+#[derive(Debug, Serialize)]
+pub struct Gap {
+    /// Of the list's pieces, counted from 1, the first and the last that are lost, and how many there are.
+    first: u32,
+    last: u32,
+    of: u32,
+    /// The items around it.
+    after: Option<String>,
+    before: Option<String>,
+}
+
+impl Gap {
+    fn of(lost: &LostItems) -> Self {
+        let text =
+            |path: &Option<Vec<u8>>| path.as_ref().map(|path| String::from_utf8_lossy(path).into_owned());
+        let (first, last) = (lost.pieces.start + 1, lost.pieces.end);
+        Self { first, last, of: lost.of, after: text(&lost.after), before: text(&lost.before) }
+    }
 }
 
 impl ToldProblem {
@@ -81,7 +105,12 @@ impl ToldProblem {
             ProblemKind::Content { range, .. } | ProblemKind::Repaired { range } => Some(range.clone()),
             _ => None,
         };
+        let gap = match &problem.kind {
+            ProblemKind::Items(lost) => Some(Gap::of(lost)),
+            _ => None,
+        };
         Self {
+            gap,
             path: String::from_utf8_lossy(&problem.path).into_owned(),
             problem: problem.kind.to_string(),
             loss: problem.is_loss(),
@@ -115,12 +144,10 @@ pub fn warn(report: &Report, ui: &Ui) -> Exit {
     if report.is_clean() && report.unmatched.is_empty() { Exit::Done } else { Exit::Warnings }
 }
 
-/// Fails if items may be missing because the archive's metadata is damaged.
-pub fn lost_metadata(catalogue: Catalogue) -> Result<(), Failure> {
-    match catalogue.into_lost().into_iter().next() {
-        Some(error) => Err(error.into()),
-        None => Ok(()),
-    }
+/// Warns of items that are missing because the archive's metadata is damaged; returns how the program ends.
+pub fn lost_items(catalogue: &Catalogue, ui: &Ui) -> Exit {
+    each(catalogue.lost().iter(), 0, ui);
+    if catalogue.lost().is_empty() { Exit::Done } else { Exit::Warnings }
 }
 
 /// Warns that a pattern was in vain.
