@@ -237,3 +237,85 @@ fn an_empty_directory_gets_everything_and_sparse_files_stay_so() {
     let blocks = |path: &Path| fs::metadata(path).unwrap().blocks();
     assert!(blocks(&to.join("holes")) < blocks(&anew.join("holes")) / 2);
 }
+
+#[test]
+fn what_a_killed_run_left_behind_is_removed_and_nothing_else() {
+    let (bench, to) = extracted();
+    let before = snapshot(&to);
+    let held = to.join("dir/.reprise-0000000000000003");
+    sh(
+        &to,
+        "for dir in . dir; do echo half > $dir/.reprise-0123456789abcdef; done
+         ln small-20 .reprise-0000000000000001
+         echo mine > .reprise-notes; echo mine > .reprise-0123456789ABCDEF; mkdir .reprise-0000000000000002
+         echo theirs > dir/.reprise-0000000000000003; echo x >> small-21",
+    );
+    // A run that is still at work holds its own.
+    let file = fs::File::open(&held).unwrap();
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let repository = bench.open();
+    let archive = repository.archive("a").unwrap();
+    archive.compare(&only_changed(), &to, &Unobserved).unwrap();
+    assert!(to.join(".reprise-0123456789abcdef").exists(), "looking removes nothing");
+    assert!(update(&archive, &to).is_clean());
+    let mut after = snapshot(&to);
+    for kept in [
+        ".reprise-notes",
+        ".reprise-0123456789ABCDEF",
+        ".reprise-0000000000000002",
+        "dir/.reprise-0000000000000003",
+    ] {
+        assert!(after.remove(kept.as_bytes()).is_some(), "{kept}");
+    }
+    common::assert_alike(&after, &before);
+}
+
+/// A file system of this kind in a file, mounted for as long as this lives.
+struct Mounted(std::path::PathBuf);
+
+impl Mounted {
+    fn new(bench: &Bench, make: &str) -> Self {
+        let at = bench.empty("mounted");
+        sh(
+            bench.dir.path(),
+            &format!("truncate -s 512M image; {make} image > /dev/null; mount -o loop image mounted"),
+        );
+        Self(at)
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn what_is_right_of_a_file_is_shared_with_the_old_one_where_the_file_system_can() {
+    for make in ["mkfs.btrfs -q", "mkfs.xfs -q"] {
+        let bench = Bench::with("repokey");
+        let content = noise(1, 48_000_000);
+        fs::write(bench.src().join("large"), &content).unwrap();
+        bench.create("a", &["--chunker-params", "buzhash,16,20,18,4095"]);
+        let mounted = Mounted::new(&bench, make);
+        let at = &mounted.0;
+        let mut other = content.clone();
+        other[20_000_000] ^= 1;
+        fs::write(at.join("large"), &other).unwrap();
+        // Another name keeps the old file.
+        fs::hard_link(at.join("large"), at.join("kept")).unwrap();
+        let used = || {
+            sh(at, "sync -f .");
+            let stat = rustix::fs::statvfs(at).unwrap();
+            (stat.f_blocks - stat.f_bfree) * stat.f_frsize
+        };
+        let before = used();
+        let repository = bench.open();
+        let report = update(&repository.archive("a").unwrap(), at);
+        assert!(report.is_clean() && report.bytes > 0 && report.bytes < 2_000_000, "{make}: {report:?}");
+        assert!(fs::read(at.join("large")).unwrap() == content, "{make}");
+        assert!(fs::read(at.join("kept")).unwrap() == other, "{make}");
+        let grown = used().saturating_sub(before);
+        assert!(grown < 16_000_000, "{make}: {grown} bytes more for one that is nearly the same");
+    }
+}

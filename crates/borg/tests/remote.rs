@@ -251,7 +251,10 @@ while True:
         if method == b'get' and len(data) < m + 1 + size + 43: break
         data = data[m + 1 + size:]
         if method == b'negotiate': answer(number, b'\x81\xaeserver_version\x94\x01\x02\x04\xff')
-        elif method == b'open': answer(number, raw(b'7' * (5 if mode == 'id' else 32)))
+        elif method == b'open':
+            again = mode == 'other' and os.path.exists(sys.argv[0] + '.seen')
+            open(sys.argv[0] + '.seen', 'w').close()
+            answer(number, raw(b'8' * 32 if again else b'7' * (5 if mode == 'id' else 32)))
         elif method == b'load_key': answer(number, raw(b''))
         elif mode == 'junk': answer(number, raw(b'\x02' + b'junk' * 1000))
         elif mode == 'map': answer(number, b'\x80')
@@ -260,13 +263,18 @@ while True:
             while True: sys.stdout.buffer.write(b'\0' * 1000000)
         elif mode == 'deep': sys.stdout.buffer.write(b'\x81' * 100000 + b'\x91' * 1000000); sys.stdout.buffer.flush()
         elif mode == 'stranger': answer(4000000000, raw(b'x' * 1000)); answer(number, raw(b''))
+        elif mode == 'dies': answer(4000000000, raw(b'x')); sys.exit(0)
+        elif mode == 'other': sys.exit(0)
+        elif mode == 'flood':
+            for _ in range(100): sys.stderr.write('x' * 1000000 + '\n' * 1000)
+            answer(number, raw(b''))
 ";
 
 #[test]
 fn a_lying_server_is_found_out() {
     let bench = Bench::new();
     let liar = program(&bench, "liar", LIAR);
-    for lie in ["id", "junk", "map", "endless", "deep", "stranger"] {
+    for lie in ["id", "junk", "map", "endless", "deep", "stranger", "dies", "flood", "other"] {
         let ssh = vec!["env".to_owned(), format!("LIE={lie}"), liar.clone()];
         let options = OpenOptions { lock: Lock::Bypass, ..OpenOptions::default() };
         let shell = Shell { ssh, pauses: vec![Duration::ZERO; 3], ..Shell::default() };
@@ -275,6 +283,9 @@ fn a_lying_server_is_found_out() {
             matches!(error, Error::Server { .. } | Error::Manifest { .. } | Error::Unsupported { .. }),
             "{lie}: {error:?}"
         );
+        let is_another = error.to_string().contains("another one now");
+        assert_eq!(is_another, lie == "other", "{lie}: {error}");
+        fs::remove_file(bench.path("liar.seen")).unwrap();
     }
 }
 

@@ -20,6 +20,8 @@ const PRIVATE_DIR: Mode = Mode::RWXU;
 const PRIVATE_FILE: Mode = Mode::RUSR.union(Mode::WUSR);
 /// For directories that lead to a destination and that no item describes.
 const LEADING_DIR: Mode = Mode::from_raw_mode(0o755);
+/// What the names of unfinished things begin with.
+const BESIDE: &str = ".reprise-";
 /// How often the kernel may ask to try again because of renames elsewhere in the tree.
 const ATTEMPTS: usize = 32;
 
@@ -185,12 +187,20 @@ pub(super) fn create_beside(dir: &OwnedFd) -> io::Result<(String, File)> {
     let name = name_beside()?;
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = rustix::fs::openat(dir, &name, flags, PRIVATE_FILE)?;
+    // As long as this is held, nobody takes it for something that was left behind. Where there are no locks, nobody ever does.
+    let _ = rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive);
     Ok((name, File::from(file)))
+}
+
+/// Whether a name is one that [`create_beside`] gives.
+pub(super) fn is_name_beside(name: &[u8]) -> bool {
+    name.strip_prefix(BESIDE.as_bytes())
+        .is_some_and(|hex| hex.len() == 16 && hex.iter().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f')))
 }
 
 /// A name for what is to take the place of something else once it is complete.
 fn name_beside() -> io::Result<String> {
     let mut random = [0; 8];
     getrandom::fill(&mut random).map_err(io::Error::other)?;
-    Ok(format!(".reprise-{:016x}", u64::from_le_bytes(random)))
+    Ok(format!("{BESIDE}{:016x}", u64::from_le_bytes(random)))
 }

@@ -77,7 +77,7 @@ impl Remote {
         interrupt: Option<Arc<AtomicBool>>,
     ) -> Result<Self, Error> {
         let pool = Arc::new(Pool::new(server.clone(), shell.clone(), lock, interrupt));
-        let opened = pool.begin(None)?;
+        let opened = pool.begin()?;
         Ok(Self { pool, opened })
     }
 
@@ -104,7 +104,7 @@ impl Remote {
 
     /// See [`crate::store::Store::expect`].
     pub fn expect(&self, objects: impl IntoIterator<Item = (Id, u32)>) {
-        self.pool.expect(objects, self.opened.id);
+        self.pool.expect(objects);
     }
 
     /// See [`crate::store::Store::forget`].

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Instant;
 
@@ -30,6 +30,8 @@ pub(super) struct Pool {
     sessions: Mutex<HashMap<usize, Session>>,
     /// Conversations begun beside the first.
     more: AtomicUsize,
+    /// The repository that all conversations are about.
+    repository: OnceLock<Id>,
     /// Held by whoever makes a lost connection anew.
     reviving: Mutex<()>,
     /// Why no connection will be made any more.
@@ -65,6 +67,7 @@ impl Pool {
             arrived: Condvar::new(),
             sessions: Mutex::default(),
             more: AtomicUsize::new(1),
+            repository: OnceLock::new(),
             reviving: Mutex::default(),
             given_up: Mutex::default(),
             last_trouble: Mutex::default(),
@@ -78,8 +81,8 @@ impl Pool {
         interrupted || self.closed.load(Ordering::Acquire)
     }
 
-    /// Begins a conversation, which takes part from then on. If `expected` is given, the repository must be that one.
-    pub fn begin(self: &Arc<Self>, expected: Option<Id>) -> Result<Opened, Error> {
+    /// Begins a conversation, which takes part from then on. The repository must be the one that the first was about.
+    pub fn begin(self: &Arc<Self>) -> Result<Opened, Error> {
         let (calls, fate): (Arc<Calls>, Arc<Mutex<Fate>>) = Default::default();
         let listener = {
             let (pool, calls, fate) = (Arc::downgrade(self), Arc::clone(&calls), Arc::clone(&fate));
@@ -115,11 +118,13 @@ impl Pool {
             nonsense: &|| held(&fate).nonsense.take(),
         };
         let opened = opening.run(self.lock)?;
-        if expected.is_some_and(|expected| expected != opened.id) {
+        if *self.repository.get_or_init(|| opened.id) != opened.id {
             return Err(trouble::nonsense(&self.server, "the repository there is another one now"));
         }
         let place = held(&self.requests).join();
         held(&self.sessions).insert(place, session);
+        // Only now: what it would be asked before would reach nobody, and be waited for in vain.
+        held(&self.requests).admit(place);
         let has_ended = {
             let mut fate = held(&fate);
             fate.place = Some(place);
@@ -140,8 +145,10 @@ impl Pool {
             Returned::Bytes(bytes) => Ok(bytes),
             Returned::Packed(_) => Err(Refusal { class: String::new(), message: "it is no object".into() }),
         });
-        held(&self.requests).arrive(number, result);
-        self.fruitless.store(0, Ordering::Relaxed);
+        // What nobody has asked for is no progress: a server could keep us busy with it for ever.
+        if held(&self.requests).arrive(number, result) {
+            self.fruitless.store(0, Ordering::Relaxed);
+        }
         self.arrived.notify_all();
     }
 
@@ -201,8 +208,8 @@ impl Pool {
         }
     }
 
-    /// These objects of the repository `of` will be wanted soon, in this order.
-    pub fn expect(self: &Arc<Self>, objects: impl IntoIterator<Item = (Id, u32)>, of: Id) {
+    /// These objects will be wanted soon, in this order.
+    pub fn expect(self: &Arc<Self>, objects: impl IntoIterator<Item = (Id, u32)>) {
         let is_much = {
             let mut requests = held(&self.requests);
             requests.plan(objects);
@@ -215,7 +222,7 @@ impl Pool {
             self.more.fetch_add(1, Ordering::Relaxed);
             let pool = Arc::clone(self);
             // One conversation is enough if the server admits no more.
-            thread::spawn(move || drop(pool.begin(Some(of))));
+            thread::spawn(move || drop(pool.begin()));
         }
     }
 
@@ -248,7 +255,7 @@ impl Pool {
                 }
                 thread::sleep(GLANCE.min(pause));
             }
-            match self.begin(None) {
+            match self.begin() {
                 Ok(_) => return Ok(()),
                 Err(Error::Cancelled) => return Err(Error::Cancelled),
                 Err(error) => trouble = Some(error),

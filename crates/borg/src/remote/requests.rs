@@ -79,11 +79,16 @@ impl Requests {
         Self { last_number: first, ..Self::default() }
     }
 
-    /// Takes note of a session and returns its number.
+    /// Takes note of a session and returns its number. It is asked nothing before it is [`Requests::admit`]ted.
     pub fn join(&mut self) -> usize {
         self.flying.push(0);
-        self.alive.push(true);
+        self.alive.push(false);
         self.alive.len() - 1
+    }
+
+    /// From now on a session can be asked: what is meant for it will reach it.
+    pub fn admit(&mut self, session: usize) {
+        self.alive[session] = true;
     }
 
     /// How many sessions can be asked.
@@ -173,7 +178,7 @@ impl Requests {
         Some(Order { number, session, id })
     }
 
-    /// An answer arrived. False if nobody has asked for it.
+    /// An answer arrived. False if nobody has asked for it, or not for that.
     pub fn arrive(&mut self, number: u32, result: Result<Vec<u8>, Refusal>) -> bool {
         let Some(flight) = self.flights.remove(&number) else { return false };
         self.flying[flight.session] -= u64::from(flight.size);
@@ -213,6 +218,14 @@ mod tests {
 
     const MIB: u32 = 1 << 20;
 
+    impl Requests {
+        fn admit_one(&mut self) -> usize {
+            let session = self.join();
+            self.admit(session);
+            session
+        }
+    }
+
     fn asked(requests: &mut Requests) -> Vec<u8> {
         std::iter::from_fn(|| requests.next()).map(|order| order.id.0[0]).collect()
     }
@@ -220,7 +233,7 @@ mod tests {
     #[test]
     fn no_more_is_asked_for_ahead_than_the_window_holds() {
         let mut requests = Requests::default();
-        requests.join();
+        requests.admit_one();
         requests.plan((1..=10).map(|number| (id(number), 8 * MIB)));
         assert_eq!(asked(&mut requests), [1, 2, 3, 4]);
         assert!(requests.arrive(1, Ok(vec![0; 8 << 20])));
@@ -232,7 +245,7 @@ mod tests {
     #[test]
     fn tiny_objects_are_counted_one_by_one() {
         let mut requests = Requests::default();
-        requests.join();
+        requests.admit_one();
         let many = (0..1000_u32).map(|number| {
             let mut id = [0; 32];
             id[..4].copy_from_slice(&number.to_le_bytes());
@@ -245,7 +258,7 @@ mod tests {
     #[test]
     fn who_waits_never_waits_for_the_window() {
         let mut requests = Requests::default();
-        requests.join();
+        requests.admit_one();
         requests.plan((1..=4).map(|number| (id(number), 8 * MIB)));
         assert_eq!(asked(&mut requests), [1, 2, 3, 4]);
         assert!(matches!(requests.look(id(9), 8 * MIB), Look::Ask(_)));
@@ -256,7 +269,7 @@ mod tests {
     #[test]
     fn what_nobody_collects_is_dropped() {
         let mut requests = Requests::default();
-        requests.join();
+        requests.admit_one();
         requests.plan([(id(1), MIB), (id(2), MIB)]);
         assert_eq!(asked(&mut requests), [1, 2]);
         requests.arrive(1, Ok(vec![0; 10]));
@@ -269,7 +282,7 @@ mod tests {
     #[test]
     fn a_server_that_sends_more_than_it_should_fills_no_memory() {
         let mut requests = Requests::default();
-        requests.join();
+        requests.admit_one();
         requests.plan((1..=20).map(|number| (id(number), 1)));
         let orders: Vec<Order> = std::iter::from_fn(|| requests.next()).collect();
         for order in orders {
@@ -282,7 +295,7 @@ mod tests {
     #[test]
     fn what_a_lost_session_owed_is_asked_of_another() {
         let mut requests = Requests::default();
-        let (first, second) = (requests.join(), requests.join());
+        let (first, second) = (requests.admit_one(), requests.admit_one());
         let Look::Ask(order) = requests.look(id(1), MIB) else { panic!("it is not there yet") };
         assert_eq!(order.session, first);
         requests.leave(first);
@@ -295,11 +308,22 @@ mod tests {
     #[test]
     fn requests_are_dealt_out_among_the_sessions() {
         let mut requests = Requests::default();
-        requests.join();
-        requests.join();
+        requests.admit_one();
+        requests.admit_one();
         requests.plan((1..=4).map(|number| (id(number), MIB)));
         let sessions: Vec<usize> =
             std::iter::from_fn(|| requests.next()).map(|order| order.session).collect();
         assert_eq!(sessions, [0, 1, 0, 1]);
+    }
+
+    #[test]
+    fn nobody_is_asked_who_could_not_hear_it_yet() {
+        let mut requests = Requests::default();
+        let session = requests.join();
+        requests.plan([(id(1), MIB)]);
+        assert_eq!((requests.next(), requests.look(id(2), MIB)), (None, Look::Nobody));
+        requests.admit(session);
+        assert_eq!(asked(&mut requests), [1]);
+        assert!(matches!(requests.look(id(2), MIB), Look::Ask(_)));
     }
 }

@@ -7,9 +7,10 @@
 
 mod candidate;
 mod compare;
+mod leftover;
 mod rebuild;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -34,6 +35,7 @@ use crate::Error;
 use crate::archive::Archive;
 use crate::item::{Item, Kind};
 use candidate::{Candidate, Part};
+use leftover::Since;
 
 /// Bytes of a file that one thread compares.
 const PART: u64 = 32 << 20;
@@ -54,6 +56,8 @@ pub(crate) fn to_directory(
         unchanged: AtomicU64::new(0),
         changed: Mutex::default(),
         linked: Mutex::default(),
+        since: Since::now(),
+        swept: Mutex::default(),
     };
     let mut later = Later::default();
     let mut ahead = 0;
@@ -84,6 +88,9 @@ struct Update<'a> {
     changed: Mutex<Vec<Changed>>,
     /// Files with several names whose content is right: whether their attributes may be set depends on the names.
     linked: Mutex<Vec<Arc<Candidate>>>,
+    since: Since,
+    /// Directories without what other runs have left behind.
+    swept: Mutex<HashSet<Vec<u8>>>,
 }
 
 impl Update<'_> {
@@ -93,6 +100,16 @@ impl Update<'_> {
         let found = found.ok()?;
         let stat = fstat(&found).ok()?;
         Some((found, stat))
+    }
+
+    /// Removes what runs that were killed have left in the directory of `destination`.
+    fn sweep(&self, destination: &[u8]) {
+        let (dir, _) = path::split(destination);
+        let is_new = self.swept.lock().unwrap_or_else(PoisonError::into_inner).insert(dir.to_vec());
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW;
+        if is_new && let Ok(opened) = self.shared.root.resolve(dir, flags, Mode::empty()) {
+            leftover::remove(&opened, self.since);
+        }
     }
 
     /// Counts what is right already.
@@ -117,6 +134,10 @@ impl Update<'_> {
         destination: Vec<u8>,
         content: &Content,
     ) {
+        if !self.dry {
+            // Before anything of this archive may have such a name.
+            self.sweep(&destination);
+        }
         let found = self.look(&destination).map(|(_, stat)| FileType::from_raw_mode(stat.st_mode));
         if found != Some(FileType::RegularFile) {
             if !self.dry {

@@ -27,6 +27,8 @@ pub(super) fn rebuild(candidate: &Candidate, update: &Update<'_>) -> io::Result<
             let problem =
                 |kind| update.shared.problem(&candidate.item.path, Some(&candidate.destination), kind);
             attributes::restore(&Handle::Open(file.as_fd()), &candidate.item, &update.shared.owners, problem);
+            // The name must not get there before the content: a power cut in between would cost both files.
+            file.sync_data()?;
             renameat(&dir, &beside, &dir, name)?;
         }
         Ok(is_whole)
