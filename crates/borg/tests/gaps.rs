@@ -14,7 +14,7 @@ use reprise_model::Unobserved;
 /// Many items with hard links among them, and much metadata.
 fn prepared(encryption: &str) -> Bench {
     let bench = Bench::with(encryption);
-    let padding = "x".repeat(150);
+    let padding = "x".repeat(220);
     for dir in ["a", "b", "c", "d"] {
         fs::create_dir(bench.src().join(dir)).unwrap();
         for number in 0..700 {
