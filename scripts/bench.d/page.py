@@ -76,6 +76,12 @@ def details(results):
                 for program, runs in results[row]["samples"].items()
             ]
             yield f"{title}: {', '.join(parts)}."
+    if "extract-ssh" in results:
+        parts = [
+            f"{program} {figure(median(runs, 'server_cpu'), 's')}"
+            for program, runs in results["extract-ssh"]["samples"].items()
+        ]
+        yield f"Over ssh, processor time of the server's side (sshd and borg serve) beside that in the table: {', '.join(parts)}."
     runs = {}
     for row, result in results.items():
         key = "{day}, {cores} cores, Reprise {reprise} ({commit}), borg {borg}".format(**result)
@@ -140,8 +146,8 @@ def borg_part():
     return (
         "\n## The Borg reader beside borg\n\n"
         "`scripts/bench borg`: both programs in turn in one run, everything in the page cache; medians of 3 runs, of 5 where they are short,\n"
-        "of one for memory. Processor time is that of the program, or of the process behind a mount; over ssh, what the server uses is not\n"
-        f"counted for either.\n\n{table(rows, results)}\n"
+        "of one for memory. Processor time is that of the program, or of the process behind a mount; over ssh, the client's ssh\n"
+        f"is counted with it.\n\n{table(rows, results)}\n"
         "![How many times faster than borg each measure is, and where its target lies](benchmarks/borg.svg)\n\n"
         + "\n".join(details(results))
         + "\n"

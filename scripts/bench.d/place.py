@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import data
-from measure import MIB, Failed, Served, run, settle
+from measure import MIB, TICKS, Failed, Served, run, settle
 
 HERE = Path(__file__).parent
 PASSPHRASE = "bench"
@@ -182,6 +182,15 @@ class Sshd:
                 if time.monotonic() > deadline or self.process.poll() is not None:
                     raise Failed("sshd does not answer") from None
                 time.sleep(0.01)
+
+    def cpu(self):
+        """Processor time, in seconds, of all that it has started so far; waits until that has ended."""
+        proc = Path("/proc") / str(self.process.pid)
+        deadline = time.monotonic() + 10
+        while (proc / "task" / proc.name / "children").read_text() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        fields = (proc / "stat").read_text().rpartition(")")[2].split()
+        return (int(fields[13]) + int(fields[14])) / TICKS
 
     def stop(self):
         """Ends it."""

@@ -96,7 +96,13 @@ def ssh(place, runs):
     """Large files through `borg serve` behind a real ssh."""
     programs = extracting(place, f"{place.ssh(place.mixed('repokey'))}::mixed", place.memory, "large")
     del programs["cp -a"]
-    return {"extract-ssh": alternate(runs, programs, place.progress)}
+
+    def with_server(program):
+        before = place.server.cpu()
+        return programs[program]() | {"server_cpu": place.server.cpu() - before}
+
+    both = {program: lambda p=program: with_server(p) for program in programs}
+    return {"extract-ssh": alternate(runs, both, place.progress)}
 
 
 def two_hundred_thousand(place):
