@@ -207,6 +207,9 @@ pub struct RestoreArgs {
     /// How long a started container may take to become healthy [default: 120]
     #[arg(long, value_name = "SECONDS", conflicts_with = "no_restart", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub health_timeout: Option<u64>,
+    /// Undo everything when it is not done after so long [default: none]
+    #[arg(long, value_name = "SECONDS", conflicts_with = "script", value_parser = clap::value_parser!(u64).range(1..=604_800))]
+    pub time_limit: Option<u64>,
     /// Show the plan and rehearse it; change nothing
     #[arg(long)]
     pub dry_run: bool,

@@ -19,6 +19,9 @@ macro_rules! changes {
         }
 
         impl Change {
+            /// The kinds of changes there are, by the names of their types.
+            pub const KINDS: &[&str] = &[$(stringify!($name)),+];
+
             /// The change in words.
             pub fn describe(&self) -> Message {
                 match self { $(Self::$name(effect) => effect.describe(),)+ }

@@ -1,7 +1,9 @@
 //! What effects work with: the host, the source, the clock, and whoever watches.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use jiff::Timestamp;
 use reprise_host::Host;
 use reprise_model::{Message, Observer};
 
@@ -59,17 +61,40 @@ pub struct Cx<'a> {
     pub watch: &'a dyn Watch,
 }
 
-/// Passes on to a [`Watch`] what happens, keeps the warnings for the journal, and while undoing hides the
-/// wish to stop: undoing is not to be cancelled.
+/// Passes on to a [`Watch`] what happens and keeps the warnings for the journal. When the time is over it wishes to
+/// stop by itself; while undoing it hides that wish: undoing is not to be cancelled.
 pub(crate) struct Attended<'a> {
     watch: &'a dyn Watch,
+    clock: &'a dyn Clock,
     direction: Direction,
+    until: Option<Timestamp>,
+    late: AtomicBool,
     warnings: Mutex<Vec<Message>>,
 }
 
 impl<'a> Attended<'a> {
-    pub fn new(watch: &'a dyn Watch, direction: Direction) -> Self {
-        Self { watch, direction, warnings: Mutex::default() }
+    pub fn new(cx: &Cx<'a>, direction: Direction, until: Option<Timestamp>) -> Self {
+        Self {
+            watch: cx.watch,
+            clock: cx.clock,
+            direction,
+            until,
+            late: AtomicBool::new(false),
+            warnings: Mutex::default(),
+        }
+    }
+
+    /// Whether it was the time that made it wish to stop.
+    pub fn is_late(&self) -> bool {
+        self.late.load(Ordering::Relaxed)
+    }
+
+    fn time_is_over(&self) -> bool {
+        let over = self.until.is_some_and(|until| self.clock.now() >= until);
+        if over {
+            self.late.store(true, Ordering::Relaxed);
+        }
+        over
     }
 
     /// The warnings since this was last asked.
@@ -86,7 +111,7 @@ impl Observer for Attended<'_> {
         self.watch.item(path);
     }
     fn cancelled(&self) -> bool {
-        self.direction == Direction::Forward && self.watch.cancelled()
+        self.direction == Direction::Forward && (self.watch.cancelled() || self.time_is_over())
     }
 }
 

@@ -1,5 +1,6 @@
 //! The one function that runs plans.
 
+use jiff::SignedDuration;
 use reprise_host::OverlayHost;
 
 use crate::cx::{Attended, Direction};
@@ -41,7 +42,7 @@ pub fn drive(journal: &mut Journal, goal: Goal, cx: &Cx<'_>) -> Result<Outcome> 
     journal.append(Event::Aimed { goal, cause: resumed_cause.clone() }, cx.clock)?;
     let mut cause = resumed_cause;
     if goal == Goal::Applied {
-        match forward(journal, !completed, cx) {
+        match in_time(journal, !completed, cx) {
             Ok(()) => {
                 // The work is done; a full disk now must not undo it.
                 let _ = journal.append(Event::Finished { verdict: Verdict::Completed }, cx.clock);
@@ -73,7 +74,7 @@ pub fn rehearse(journal: &Journal, goal: Goal, cx: &Cx<'_>) -> Result<()> {
     match goal {
         Goal::Applied => {
             let interrupted = !is_completed(&journal);
-            forward(&mut journal, interrupted, &cx)
+            forward(&mut journal, interrupted, &Attended::new(&cx, Direction::Forward, None), &cx)
         }
         Goal::Reverted => match backward(&mut journal, &cx) {
             None => Ok(()),
@@ -97,12 +98,24 @@ fn expect_not_expired(journal: &Journal) -> Result<()> {
     })
 }
 
+/// [`forward`], which has to be done within the time limit of the plan, counted from now.
+fn in_time(journal: &mut Journal, interrupted: bool, cx: &Cx<'_>) -> Result<()> {
+    let limit = journal.plan().limit_seconds;
+    let until = limit.and_then(|limit| {
+        cx.clock.now().checked_add(SignedDuration::from_secs(i64::try_from(limit).ok()?)).ok()
+    });
+    let attended = Attended::new(cx, Direction::Forward, until);
+    match (forward(journal, interrupted, &attended, cx), limit) {
+        (Err(Error::Cancelled), Some(seconds)) if attended.is_late() => Err(Error::TimeLimit { seconds }),
+        (other, _) => other,
+    }
+}
+
 /// Applies every step that is not applied, first to last. After an interruption, steps that are applied are
 /// made sure of where that can be: a reboot may have ended a container that had been started, and a journal
 /// that could not be written does not know of all that was undone.
-fn forward(journal: &mut Journal, interrupted: bool, cx: &Cx<'_>) -> Result<()> {
-    let attended = Attended::new(cx.watch, Direction::Forward);
-    let cx = &Cx { watch: &attended, ..*cx };
+fn forward(journal: &mut Journal, interrupted: bool, attended: &Attended<'_>, cx: &Cx<'_>) -> Result<()> {
+    let cx = &Cx { watch: attended, ..*cx };
     let total = journal.plan().steps.len();
     for index in 0..total {
         if cx.watch.cancelled() {
@@ -145,7 +158,7 @@ fn forward(journal: &mut Journal, interrupted: bool, cx: &Cx<'_>) -> Result<()> 
 
 /// Undoes every step that was begun, last to first. Returns the step that could not be undone.
 fn backward(journal: &mut Journal, cx: &Cx<'_>) -> Option<(usize, Error)> {
-    let attended = Attended::new(cx.watch, Direction::Backward);
+    let attended = Attended::new(cx, Direction::Backward, None);
     let cx = &Cx { watch: &attended, ..*cx };
     let total = journal.plan().steps.len();
     // The journal may be past writing, so its state is not asked again on the way.

@@ -66,6 +66,20 @@ pub enum Error {
     /// There is no such operation.
     #[error("there is no operation {0}")]
     NoSuchOperation(String),
+    /// What was given of an id names several operations.
+    #[error("`{prefix}` names {} operations: {}", candidates.len(), shown(candidates))]
+    AmbiguousOperation {
+        /// What was given.
+        prefix: String,
+        /// The ids that begin with it, newest first.
+        candidates: Vec<String>,
+    },
+    /// It was not done in the time it was given.
+    #[error("it was not done within its time limit of {seconds} s")]
+    TimeLimit {
+        /// The limit.
+        seconds: u64,
+    },
     /// The rollback window has closed.
     #[error("operation {id} can no longer be rolled back: {reason}")]
     WindowClosed {
@@ -90,6 +104,8 @@ impl Error {
             ),
             Self::Busy(_) => Some("wait until it ends; `operations list` shows it"),
             Self::NoSuchOperation(_) => Some("`operations list` shows the ones there are"),
+            Self::AmbiguousOperation { .. } => Some("give more of the id"),
+            Self::TimeLimit { .. } => Some("restore again with a longer --time-limit, or with none"),
             Self::WindowClosed { .. } => Some("restore again from an archive of the time you want back"),
             Self::Cancelled => None,
         }
@@ -98,6 +114,13 @@ impl Error {
     pub(crate) fn journal(action: &'static str, path: &Path, source: impl Into<io::Error>) -> Self {
         Self::Journal { action, path: path.to_owned(), source: source.into() }
     }
+}
+
+/// The first of `ids`, as many as a person reads.
+fn shown(ids: &[String]) -> String {
+    const SHOWN: usize = 8;
+    let more = if ids.len() > SHOWN { ", …" } else { "" };
+    format!("{}{more}", ids[..ids.len().min(SHOWN)].join(", "))
 }
 
 impl From<SourceError> for Error {

@@ -140,13 +140,18 @@ impl Operations {
     /// The one operation whose id begins with `prefix`; `latest` names the newest.
     pub fn find(&self, prefix: &str) -> Result<OperationId> {
         let ids = self.ids()?;
-        let mut matching = ids.iter().filter(|id| prefix == "latest" || id.as_str().starts_with(prefix));
-        match (matching.next(), matching.next()) {
+        let matching: Vec<&OperationId> =
+            ids.iter().filter(|id| prefix == "latest" || id.as_str().starts_with(prefix)).collect();
+        match matching[..] {
             // What names none must not happen to name the only one.
             _ if prefix.is_empty() => Err(Error::NoSuchOperation("``".to_owned())),
-            (Some(id), _) if prefix == "latest" || id.as_str() == prefix => Ok(id.clone()),
-            (Some(id), None) => Ok(id.clone()),
-            _ => Err(Error::NoSuchOperation(prefix.to_owned())),
+            [] => Err(Error::NoSuchOperation(prefix.to_owned())),
+            [first, ..] if prefix == "latest" || first.as_str() == prefix => Ok(first.clone()),
+            [only] => Ok(only.clone()),
+            _ => Err(Error::AmbiguousOperation {
+                prefix: prefix.to_owned(),
+                candidates: matching.iter().map(ToString::to_string).collect(),
+            }),
         }
     }
 }
@@ -179,6 +184,23 @@ mod tests {
         assert!(busy.to_string().contains(id.as_str()), "{busy}");
         drop(lock);
         operations.expect_idle().unwrap();
+    }
+
+    #[test]
+    fn a_beginning_that_several_ids_share_names_them_all() {
+        let state = tempfile::tempdir().unwrap();
+        let operations = Operations::new(state.path());
+        for id in ["20261121-030000-k7p2", "20261121-030000-q2aa", "20261122-030000-k7p2"] {
+            fs::create_dir_all(state.path().join("operations").join(id).join("journal.jsonl")).unwrap();
+        }
+        let ambiguous = operations.find("20261121").unwrap_err().to_string();
+        assert!(ambiguous.contains("20261121-030000-q2aa, 20261121-030000-k7p2"), "{ambiguous}");
+        assert!(!ambiguous.contains("20261122"), "{ambiguous}");
+        assert_eq!(operations.find("20261122").unwrap().as_str(), "20261122-030000-k7p2");
+        assert_eq!(operations.find("latest").unwrap().as_str(), "20261122-030000-k7p2");
+        for nothing in ["", "2027"] {
+            assert!(matches!(operations.find(nothing), Err(Error::NoSuchOperation(_))));
+        }
     }
 
     #[test]

@@ -79,6 +79,9 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// How long the finished operation can be rolled back, in seconds.
     pub window_seconds: u64,
+    /// How long a run of it may take before it is undone, in seconds; nothing when it may take its time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_seconds: Option<u64>,
     /// What it needs of each file system it writes to.
     #[serde(default)]
     pub space: Vec<SpaceNeed>,

@@ -34,6 +34,7 @@ pub fn plan(name: &str, changes: Vec<Change>) -> Plan {
         findings: Vec::new(),
         steps: changes.into_iter().map(|change| Step { change, estimate: Estimate::default() }).collect(),
         window_seconds: 86_400,
+        limit_seconds: None,
         space: Vec::new(),
         needs: Vec::new(),
     }

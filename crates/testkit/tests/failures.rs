@@ -157,6 +157,30 @@ fn a_cancel_at_any_time_is_an_undoing() {
 }
 
 #[test]
+fn what_is_not_done_in_its_time_is_undone_and_the_undoing_takes_its_own() {
+    let mut undone = 0;
+    for seconds in 0..40 {
+        let mut scene = Scene::in_place();
+        scene.plan.limit_seconds = Some(seconds);
+        let db = scene.bench.docker.mountpoint("db_data");
+        let slow = SimContainer::new("db").wellness(Wellness::HealthyAfter(30)).with_volume("db_data", &db);
+        scene.bench.docker.add(slow);
+        let before = scene.world();
+        scene.bench.begin(&scene.plan);
+        let outcome = scene.bench.drive(Goal::Applied, &Faults::none()).outcome("limited");
+        if outcome.verdict == Verdict::Completed {
+            continue;
+        }
+        undone += 1;
+        let Cause::Failed { error, hint } = outcome.cause else { panic!("{:?}", outcome.cause) };
+        assert!(error.contains(&format!("time limit of {seconds} s")) && hint.is_some(), "{error}");
+        assert_eq!(outcome.verdict, Verdict::RolledBack, "{seconds} s");
+        scene.world().assert_is(&before, "limited");
+    }
+    assert!((25..35).contains(&undone), "30 s of waiting: {undone}");
+}
+
+#[test]
 fn undoing_is_not_to_be_cancelled() {
     let (scene, before) = completed(Scene::in_place);
     let watch = Watcher::cancelling_at(0);

@@ -92,6 +92,7 @@ pub fn run(args: &RestoreArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Ex
         age_seconds,
         reserved: &reserved,
         health_limit_seconds: args.health_timeout,
+        limit_seconds: args.time_limit,
         remarks: &remarks,
     };
     let plan = plan(&request, &facts);

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use reprise_host::{docker_commands, quote};
+use reprise_host::{Error as HostError, docker_commands, quote};
 use reprise_model::Message;
 use serde::{Deserialize, Serialize};
 
@@ -41,11 +41,12 @@ fn running(container: &str) -> String {
     format!("$(docker container inspect --format '{{{{.State.Running}}}}' -- {})", quote(container))
 }
 
+fn is_running(container: &str, cx: &Cx<'_>) -> Result<bool> {
+    Ok(cx.host.docker().container(container)?.is_some_and(|found| found.running))
+}
+
 fn stop(container: &str, cx: &Cx<'_>) -> Result<()> {
-    match cx.host.docker().container(container)? {
-        Some(found) if found.running => Ok(cx.host.docker().stop(container, STOP_GRACE)?),
-        _ => Ok(()),
-    }
+    if is_running(container, cx)? { Ok(cx.host.docker().stop(container, STOP_GRACE)?) } else { Ok(()) }
 }
 
 /// No container may see the tree at `path` change under its feet: those of `known` are stopped, any other
@@ -99,7 +100,14 @@ impl Effect for StopContainer {
         if found.running {
             // Perhaps only still: the engine goes on with a stop whose asker was killed. Asking again waits
             // for the end of it, so that what is started here stays up.
-            cx.host.docker().stop(&self.container, STOP_GRACE)?;
+            match cx.host.docker().stop(&self.container, STOP_GRACE) {
+                // What cannot be stopped runs on, as it did before: there is nothing to undo.
+                Err(HostError::Command { .. }) if is_running(&self.container, cx)? => {
+                    cx.watch.warn(&Message::new("warn-does-not-stop").text("container", &self.container));
+                    return Ok(());
+                }
+                other => other?,
+            }
         }
         cx.host.docker().start(&self.container)?;
         match wait_until_ready(&self.container, Patience::default(), cx) {

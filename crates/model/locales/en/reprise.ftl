@@ -11,6 +11,7 @@ step-create-volume = Create volume { $volume }
 step-make-dir = Make directory { $path }
 warn-dir-not-empty = { $path } is no longer empty and stays
 warn-container-gone = Container { $container } is no longer there, so it was not started
+warn-does-not-stop = Container { $container } could not be stopped and runs on. Should it end by itself later, start it again
 warn-unhealthy-after-undo = Container { $container } was started again but is not healthy: { $state }
 warn-extract = { $warning }
 script-title = Reprise: restores from { $archive }

@@ -11,6 +11,7 @@ step-create-volume = Créer le volume { $volume }
 step-make-dir = Créer le répertoire { $path }
 warn-dir-not-empty = { $path } n’est plus vide et reste
 warn-container-gone = Le conteneur { $container } n’existe plus, il n’a donc pas été démarré
+warn-does-not-stop = Le conteneur { $container } n’a pas pu être arrêté et continue de fonctionner. S’il s’arrête de lui-même par la suite, redémarrez-le
 warn-unhealthy-after-undo = Le conteneur { $container } a été redémarré mais n’est pas en bonne santé : { $state }
 warn-extract = { $warning }
 script-title = Reprise : restauration depuis { $archive }

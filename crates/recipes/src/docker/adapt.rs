@@ -8,7 +8,7 @@ use reprise_model::{Adaptation, Finding, ItemKind, Message, Severity};
 use serde::Serialize;
 
 use super::compose::{AdaptNote, Relocation, adapt, original_file_name, unified_diff};
-use super::layout::override_of;
+use super::files::ProjectFile;
 use super::survey::{Facts, Site};
 
 /// What an adaptation changes in one compose file.
@@ -55,29 +55,40 @@ fn adapted(site: &Site, facts: &Facts, adaptation: Adaptation) -> (Vec<AdaptedFi
     let Some(main) = site.item.compose_file.clone().filter(|_| adaptation != Adaptation::None) else {
         return (Vec::new(), Vec::new());
     };
-    let text = |name: &str| facts.texts.get(&format!("{}/{name}", site.item.path));
-    let relocation = relocation(site, facts, text(".env").cloned());
+    let directory = site.item.path.as_str();
+    let all = facts.texts.files(directory, &main);
     let (mut files, mut findings) = (Vec::new(), Vec::new());
     let about = |message: Message| Finding::new(Severity::Warning, message).about(site.item.reference());
-    for name in [Some(main.clone()), override_of(&main)].into_iter().flatten() {
-        let Some(before) = text(&name) else {
-            if name == main {
-                findings.push(about(Message::new("adapt-not-text").text("file", &name)));
+    for file in &all {
+        let name = &file.name;
+        let Some(before) = facts.texts.editable(directory, name) else {
+            if *name == main || facts.texts.get(directory, name).is_some() {
+                findings.push(about(Message::new("adapt-not-text").text("file", name)));
             }
             continue;
         };
-        match adapt(&name, before, adaptation, &relocation) {
+        let file_name = name.rsplit('/').next().unwrap_or(name);
+        match adapt(file_name, before, adaptation, &relocation(site, facts, file, *name != main)) {
             Ok(adapted) => {
-                findings.extend(adapted.notes.iter().map(|note| about(in_words(note, &name))));
-                let original = (adaptation == Adaptation::GenerateNew).then(|| original_file_name(&name));
+                let handled = |note: &AdaptNote| match note {
+                    AdaptNote::OtherComposeFile { path } => {
+                        all.iter().any(|file| *path == format!("/{directory}/{}", file.name))
+                    }
+                    // Said of the main file.
+                    AdaptNote::ProjectNameKept { .. } => *name != main,
+                    _ => false,
+                };
+                let notes = adapted.notes.iter().filter(|note| !handled(note));
+                findings.extend(notes.map(|note| about(in_words(note, name))));
+                let original = (adaptation == Adaptation::GenerateNew).then(|| original_file_name(file_name));
                 if adapted.text() != before || original.is_some() {
                     let content = adapted.text().to_owned();
-                    let edit = Edit { path: PathBuf::from(&name), content, original };
-                    files.push(AdaptedFile { edit, before: before.clone() });
+                    let edit = Edit { path: PathBuf::from(name), content, original };
+                    files.push(AdaptedFile { edit, before: before.to_owned() });
                 }
             }
             Err(error) => {
-                let message = Message::new("adapt-failed").text("file", &name).text("reason", error);
+                let message = Message::new("adapt-failed").text("file", name).text("reason", error);
                 let advice = Message::new("adapt-failed-advice");
                 findings.push(Finding { severity: Severity::Blocker, ..about(message) }.advise(advice));
             }
@@ -86,8 +97,13 @@ fn adapted(site: &Site, facts: &Facts, adaptation: Adaptation) -> (Vec<AdaptedFi
     (files, findings)
 }
 
-/// Where everything that is restored along with the project at `site` comes to lie.
-fn relocation(site: &Site, facts: &Facts, dot_env: Option<String>) -> Relocation {
+/// Where everything that is restored along with the project at `site` comes to lie, as its compose file `file` means
+/// it. `further` says that it is not the one that may name the project.
+fn relocation(site: &Site, facts: &Facts, file: &ProjectFile, further: bool) -> Relocation {
+    let below = |directory: &std::path::Path| match file.base.as_str() {
+        "" => directory.to_owned(),
+        base => directory.join(base),
+    };
     let text = |path: &std::path::Path| path.to_string_lossy().into_owned();
     let mut volumes = BTreeMap::new();
     let mut paths = BTreeMap::new();
@@ -101,12 +117,12 @@ fn relocation(site: &Site, facts: &Facts, dot_env: Option<String>) -> Relocation
         paths.insert(format!("/{}", other.item.path), text(&other.target));
     }
     Relocation {
-        from_project_dir: format!("/{}", site.item.path),
-        to_project_dir: text(&site.target),
+        from_project_dir: text(&below(&std::path::Path::new("/").join(&site.item.path))),
+        to_project_dir: text(&below(&site.target)),
         volumes,
         paths,
-        dot_env,
-        project: None,
+        dot_env: facts.texts.get(&site.item.path, ".env").map(ToOwned::to_owned),
+        project: further.then(|| site.item.name.clone()),
     }
 }
 

@@ -5,13 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use reprise_engine::SourceError;
 use reprise_model::{Contents, Finding, Item, ItemKind, Message, Observer, Origin, Severity};
 
-use super::compose::{ComposeFile, Variables, project_name, project_volumes, read_with};
+use super::compose::{ComposeFile, project_name, project_volumes, read_with};
+use super::files::Texts;
 use super::layout::{ENGINE_CONFIG, RECORD_FILE, compose_rank, is_plain, volume_name, within};
 use super::recorded::{self, RecordedItem};
 use crate::backup::{Backup, Entry, EntryKind};
 
-/// No compose file is larger; what is, is something else.
-const TEXT_LIMIT: u64 = 1 << 20;
 /// Nor is a record, with the descriptions of hundreds of containers.
 const RECORD_LIMIT: u64 = 32 << 20;
 
@@ -154,15 +153,16 @@ impl Census {
             .sort_by_key(|path| (!path.starts_with("var/lib/docker/volumes/"), path.matches('/').count()));
         let projects: Vec<(&String, &String)> =
             self.projects.iter().filter(|(dir, _)| !self.in_volume(dir, |_| true)).collect();
-        let texts = texts(backup, &projects)?;
+        let found: Vec<(&str, &str)> =
+            projects.iter().map(|(dir, file)| (dir.as_str(), file.as_str())).collect();
+        let texts = Texts::read(&found, backup)?;
 
         let mut items = Vec::new();
         let mut owners: BTreeMap<String, (String, String)> = BTreeMap::new();
         for (dir, file) in projects {
-            let text = |name: &str| texts.get(&format!("{dir}/{name}")).map(String::as_str);
-            let dot_env = text(".env");
-            let variables = dot_env.map(Variables::from_dot_env).unwrap_or_default();
-            let compose = match text(file).map(|text| read_with(text, &variables)) {
+            let dot_env = texts.get(dir, ".env");
+            let variables = texts.variables(dir);
+            let compose = match texts.get(dir, file).map(|text| read_with(text, &variables)) {
                 Some(Ok(compose)) => compose,
                 Some(Err(error)) => {
                     let message = Message::new("compose-unreadable").text("path", format!("/{dir}/{file}"));
@@ -172,9 +172,13 @@ impl Census {
                 None => ComposeFile::default(),
             };
             let name = unique(project_name(&format!("/{dir}"), &compose, dot_env), dir, &items);
-            for volume in project_volumes(&compose, &name) {
-                if let Some(real) = volume.real_name.known() {
-                    owners.entry(real.to_owned()).or_insert((name.clone(), volume.key.clone()));
+            let further = texts.files(dir, file).into_iter().filter(|further| further.name != *file);
+            let further = further.filter_map(|further| texts.parsed(dir, &further.name, &variables));
+            for compose in std::iter::once(compose).chain(further) {
+                for volume in project_volumes(&compose, &name) {
+                    if let Some(real) = volume.real_name.known() {
+                        owners.entry(real.to_owned()).or_insert((name.clone(), volume.key.clone()));
+                    }
                 }
             }
             items.push(RecordedItem {
@@ -226,20 +230,6 @@ impl Census {
         }
         Some(Item { kind, name, path, bytes, entries, compose_file, project, volume_key })
     }
-}
-
-/// The compose files and `.env`s of `projects`, as text.
-fn texts(
-    backup: &dyn Backup,
-    projects: &[(&String, &String)],
-) -> Result<BTreeMap<String, String>, SourceError> {
-    let wanted: BTreeSet<String> =
-        projects.iter().flat_map(|(dir, file)| [format!("{dir}/{file}"), format!("{dir}/.env")]).collect();
-    if wanted.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let contents = backup.read(&wanted, TEXT_LIMIT)?;
-    Ok(contents.into_iter().map(|(path, text)| (path, String::from_utf8_lossy(&text).into_owned())).collect())
 }
 
 /// `name`, or one that no project of `items` has yet.

@@ -8,6 +8,7 @@ mod analyse;
 mod checks;
 pub mod compose;
 mod estimate;
+mod files;
 mod inventory;
 mod layout;
 mod order;
@@ -21,6 +22,7 @@ mod tests;
 
 pub use adapt::{Preview, preview};
 pub use analyse::analyse;
+pub use files::Texts;
 pub use inventory::{Image, Inventory, LeftOut, Reason, inventory};
 pub use plan::plan;
 pub use recorded::RecordedItem;

@@ -67,6 +67,7 @@ pub fn plan(request: &Request<'_>, facts: &Facts) -> Plan {
         findings,
         steps,
         window_seconds: WINDOW_SECONDS,
+        limit_seconds: request.limit_seconds,
         space: space::needs(&facts.sites).iter().map(space::Need::shown).collect(),
         needs: needs(facts),
     }

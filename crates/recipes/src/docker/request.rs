@@ -28,6 +28,8 @@ pub struct Request<'a> {
     /// Seconds a started container may take to become healthy, if not as long as usual: a database may have much to
     /// repair.
     pub health_limit_seconds: Option<u64>,
+    /// Seconds after which a restore that is not done is undone, if it is not to take its time.
+    pub limit_seconds: Option<u64>,
     /// What is known about the backup or the state of things that the recipe cannot see.
     pub remarks: &'a [Finding],
 }

@@ -8,12 +8,9 @@ use reprise_engine::SourceError;
 use reprise_host::{Container, Engine, FileKind, Host, Space, Stat, Volume};
 use reprise_model::{Adaptation, Choice, Destination, Item, ItemKind, Selection, Unobserved};
 
-use super::layout::override_of;
+use super::files::Texts;
 use super::order::{Dependencies, dependencies};
 use crate::backup::Backup;
-
-/// Compose files larger than this are not adapted.
-const TEXT_LIMIT: u64 = 1 << 20;
 
 /// Where one item goes, and what is there now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,8 +50,8 @@ pub struct Facts {
     pub sites: Vec<Site>,
     /// What containers mount and the archive does not bring back.
     pub binds: Binds,
-    /// Texts of the backup that adapting compose files needs, by path in the archive.
-    pub texts: BTreeMap<String, String>,
+    /// Texts of the backup that adapting compose files needs.
+    pub texts: Texts,
 }
 
 /// Paths of the host that running containers mount, each with the container.
@@ -222,26 +219,13 @@ fn bind_sources(containers: &[Container], sites: &[Site], backup: &dyn Backup) -
     Ok(binds)
 }
 
-fn texts(
-    selection: &Selection,
-    choice: &Choice,
-    backup: &dyn Backup,
-) -> Result<BTreeMap<String, String>, SourceError> {
+fn texts(selection: &Selection, choice: &Choice, backup: &dyn Backup) -> Result<Texts, SourceError> {
     let elsewhere = matches!(choice.destination, Destination::Directory(_));
     if !elsewhere || choice.adaptation == Adaptation::None {
-        return Ok(BTreeMap::new());
+        return Ok(Texts::default());
     }
-    let files = selection.items.iter().filter_map(|item| Some((item, item.compose_file.as_ref()?)));
-    let wanted: BTreeSet<String> = files
-        .flat_map(|(item, file)| {
-            let names = [Some(file.clone()), override_of(file), Some(".env".to_owned())];
-            names.into_iter().flatten().map(|name| format!("{}/{name}", item.path))
-        })
-        .collect();
-    if wanted.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let contents = backup.read(&wanted, TEXT_LIMIT)?;
-    // What is not text cannot be edited as such; the plan says so where it misses it.
-    Ok(contents.into_iter().filter_map(|(path, text)| Some((path, String::from_utf8(text).ok()?))).collect())
+    let files = selection.items.iter();
+    let projects: Vec<(&str, &str)> =
+        files.filter_map(|item| Some((item.path.as_str(), item.compose_file.as_deref()?))).collect();
+    Texts::read(&projects, backup)
 }

@@ -136,7 +136,7 @@ impl Shop {
                 )]),
                 sites,
                 binds: Binds::default(),
-                texts: BTreeMap::new(),
+                texts: crate::docker::Texts::default(),
             },
         }
     }
@@ -178,6 +178,7 @@ impl Shop {
             age_seconds: Some(7200),
             reserved: &self.reserved,
             health_limit_seconds: None,
+            limit_seconds: None,
             remarks: &[],
         };
         plan(&request, &self.facts)

@@ -69,7 +69,7 @@ fn elsewhere_nothing_stops_and_missing_directories_are_made_once() {
 fn an_adapted_compose_file_leads_to_the_restored_data() {
     let mut shop = Shop::elsewhere(Adaptation::GenerateNew);
     let text = "services:\n  db: # the database\n    volumes: [db:/data]\nvolumes: {db: }\n";
-    shop.facts.texts.insert("srv/shop/compose.yaml".into(), text.into());
+    shop.facts.texts.insert("srv/shop/compose.yaml", text);
     let plan = shop.plan();
     let edits: Vec<_> = plan
         .steps

@@ -153,12 +153,13 @@ impl Planner<'_> {
         let Some(device) = self.tree.field(options, "device") else { return };
         let mode = self.tree.field(options, "o").and_then(|id| self.text(id));
         let binds = |mode: &Interpolated| mode.text().split(',').any(|o| matches!(o, "bind" | "rbind"));
-        if !mode.as_ref().is_some_and(binds) || self.restored(key).is_some() {
+        if !mode.as_ref().is_some_and(binds) {
             return;
         }
         let before = self.plan.wishes.len();
+        // Also where the data itself was restored and nothing mounts it any more: Compose makes it all the same.
         self.path(&format!("volumes.{key}.driver_opts.device"), device);
-        if self.plan.wishes.len() > before {
+        if self.plan.wishes.len() > before && self.restored(key).is_none() {
             self.plan.moved_devices.insert(key.to_owned());
         }
     }

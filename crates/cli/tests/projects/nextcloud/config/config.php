@@ -1,0 +1,2 @@
+<?php
+$CONFIG = array('instanceid' => 'oc1234', 'datadirectory' => '/var/www/html/data');
