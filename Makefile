@@ -31,6 +31,10 @@ check: ## formatting, lints, licences, scripts, sizes
 sizes: ## lines per source file: past 400 warns, past 600 fails
 	@scripts/sizes
 
+.PHONY: reliability
+reliability: ## every fault at every step of a restore, and docs/reliability.md (an hour; needs root or sudo)
+	@scripts/reliability
+
 .PHONY: bench
 bench: ## Reprise beside the programs it competes with
 	@scripts/bench

@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::support::{Damage, PASSPHRASE, Shop, Tree, assert_same, start, wait_until};
 
 /// Makes `sshd` known to the programs of `shop`, as the host `other`.
-fn declare(shop: &Shop, sshd: &Sshd) {
+pub fn declare(shop: &Shop, sshd: &Sshd) {
     let config = shop.sandbox.dir.join("home/.config/reprise");
     fs::create_dir_all(&config).unwrap();
     // This name is what the key is pinned under.
@@ -26,7 +26,7 @@ fn declare(shop: &Shop, sshd: &Sshd) {
 const THERE: [&str; 2] = ["--host", "other"];
 
 /// The ssh clients that talk to `sshd`.
-fn clients(sshd: &Sshd) -> Vec<Pid> {
+pub fn clients(sshd: &Sshd) -> Vec<Pid> {
     let port = sshd.destination().port.to_string();
     let of_ours = |pid: &i32| {
         let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();

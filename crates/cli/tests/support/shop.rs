@@ -101,6 +101,20 @@ impl Shop {
         Self::of_files_in(Self::prepared("files"))
     }
 
+    /// The same for faults: without a backup, the project on a file system of 16 MB, and containers that look at
+    /// themselves twice a second and are unhealthy while they have a `/run/sick`, which no restart leaves.
+    pub fn for_faults() -> Self {
+        let shop = Self::prepared("files");
+        shop.sandbox.mounted("srv", "16m");
+        let wget = "[\"CMD\", \"wget\", \"-q\", \"-O\", \"/dev/null\", \"http://127.0.0.1/health.txt\"]";
+        let test = "\"test ! -e /run/sick && wget -q -O /dev/null http://127.0.0.1/health.txt\"";
+        let compose = COMPOSE
+            .replace(wget, test)
+            .replace("interval: 1s", "interval: 500ms")
+            .replace("    healthcheck: ", "    tmpfs: /run\n    healthcheck: ");
+        Self::of_files_as(shop, &compose)
+    }
+
     /// The same with the project on a small file system of `size`, filled by `fill`, and a backup.
     pub fn of_files_on(size: &str, fill: impl Fn(&Path)) -> Self {
         let shop = Self::prepared("files");
@@ -112,9 +126,13 @@ impl Shop {
     }
 
     fn of_files_in(shop: Self) -> Self {
+        Self::of_files_as(shop, COMPOSE)
+    }
+
+    fn of_files_as(shop: Self, compose: &str) -> Self {
         let project = &shop.project;
         fs::create_dir_all(project).unwrap();
-        fs::write(project.join("docker-compose.yml"), COMPOSE).unwrap();
+        fs::write(project.join("docker-compose.yml"), compose).unwrap();
         let dot_env =
             format!("COMPOSE_PROJECT_NAME={}\nWEB_PORT={}\nOWNER={}\n", shop.name, shop.port, owner());
         fs::write(project.join(".env"), dot_env).unwrap();

@@ -1,0 +1,287 @@
+//! What restores are broken on, over and over: a small project that runs, a volume and a project that are lost, and the
+//! backup of all of them.
+
+use std::collections::BTreeMap;
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use reprise_testkit::Sshd;
+use serde_json::Value;
+
+use super::engine::Engine;
+use super::held::Held;
+use crate::support::{Before, Damage, Ended, Shop, Tree, Trees, assert_same, noise, run};
+
+/// One step of the plan that is broken.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Where it is in the plan, from 0.
+    pub index: usize,
+    /// What kind of step.
+    pub effect: String,
+    /// All that the plan says of it.
+    pub change: Value,
+    /// What it calls of the kernel to change something, in an undisturbed run.
+    pub calls: Vec<String>,
+    /// When it began there, in seconds after the beginning.
+    pub began: f64,
+}
+
+/// See above.
+pub struct Bed {
+    /// The project, its archive `nightly`, and the state directory of the case in hand.
+    pub shop: Shop,
+    /// The way to Docker.
+    pub engine: Engine,
+    /// The way to the host, which is this one: nothing for none.
+    pub sshd: Option<Sshd>,
+    /// How everything is before each case.
+    before: Before,
+    archived: Trees,
+    lost: BTreeMap<PathBuf, Tree>,
+    /// The segment that holds most of what lies at a path.
+    segments: BTreeMap<String, PathBuf>,
+    cases: usize,
+}
+
+/// What may change something. Journals are the business of `pwrite64` and `fdatasync`.
+const CHANGING: &str = "mkdir,mkdirat,rmdir,rename,renameat,renameat2,link,linkat,symlink,symlinkat,unlink,unlinkat,\
+                        mknod,mknodat,openat2,fsync,syncfs,ftruncate,fallocate,copy_file_range,fchmod,fchmodat,\
+                        fchown,fchownat,lchown,utimensat,setxattr,lsetxattr,fsetxattr,pread64";
+
+impl Bed {
+    /// A new one, restored to over ssh or not.
+    pub fn new(over_ssh: bool) -> Self {
+        let shop = Shop::for_faults();
+        let engine = Engine::at(&shop.sandbox.dir.join("docker.sock"));
+        let sshd = over_ssh.then(|| {
+            let socket = engine.path().display();
+            // The host is this one, but for its way to Docker.
+            let sshd = Sshd::behind(&format!("mount --bind {socket} /run/docker.sock && "));
+            crate::remote::declare(&shop, &sshd);
+            sshd
+        });
+        let lost_volume = format!("{}_lost", shop.name);
+        let lost_data = shop.data().parent().unwrap().with_file_name(&lost_volume).join("_data");
+        let lost_project = shop.sandbox.dir.join("srv/gone/deeper/other");
+        crate::support::docker(["volume", "create", &lost_volume]);
+        fs::create_dir_all(&lost_project).unwrap();
+        fs::write(lost_project.join("docker-compose.yml"), "services: {a: {image: reprise-test/web:1}}\n")
+            .unwrap();
+        let roots = [shop.data(), shop.project.clone(), lost_data, lost_project];
+        let mut segments = BTreeMap::new();
+        for (number, root) in roots.iter().enumerate() {
+            fs::write(root.join("noise"), noise(300_000, 100 + number as u64)).unwrap();
+            // Alone in its segments, so that each tree can be broken by itself.
+            let (archive, known) = (format!("::seed-{number}"), Self::segments(&shop));
+            shop.borg(&["create", &archive, root.to_str().unwrap()]);
+            let new = Self::segments(&shop).into_iter().filter(|path| !known.contains(path));
+            let largest = new.max_by_key(|path| path.metadata().unwrap().len()).expect("a segment");
+            segments.insert(root.strip_prefix("/").unwrap().to_str().unwrap().to_owned(), largest);
+        }
+        let parents = |root: &PathBuf| {
+            if root.ends_with("_data") { root.parent().unwrap().to_owned() } else { root.clone() }
+        };
+        let paths: Vec<String> = roots.iter().map(|root| parents(root).display().to_string()).collect();
+        shop.borg(
+            &[&["create", "::nightly"], &paths.iter().map(String::as_str).collect::<Vec<_>>()[..]].concat(),
+        );
+        let archived = shop.trees();
+        let lost = roots[2..].iter().map(|root| (root.clone(), Tree::of(root))).collect();
+        crate::support::docker(["volume", "rm", &lost_volume]);
+        fs::remove_dir_all(shop.sandbox.dir.join("srv/gone")).unwrap();
+        shop.damage(Damage(1));
+        let before = shop.now();
+        Self { shop, engine, sshd, before, archived, lost, segments, cases: 0 }
+    }
+
+    fn segments(shop: &Shop) -> Vec<PathBuf> {
+        fs::read_dir(shop.repository.join("data/0")).unwrap().map(|entry| entry.unwrap().path()).collect()
+    }
+
+    /// The program, which reaches Docker by the socket that can be broken.
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = self.shop.command(args);
+        if self.sshd.is_none() {
+            command.env("DOCKER_HOST", self.engine.address());
+        }
+        command
+    }
+
+    /// The restore that is broken.
+    pub fn restore(&self, more: &[&str]) -> Command {
+        let archive = self.shop.archive("nightly");
+        let host: &[&str] = if self.sshd.is_some() { &["--host", "other"] } else { &[] };
+        self.command(&[&["docker", "restore", &archive, "--in-place", "--yes"], host, more].concat())
+    }
+
+    /// The steps of its plan, each with what it does in a run that nothing disturbs.
+    pub fn steps(&mut self) -> Vec<Step> {
+        let planned = run(&mut self.restore(&["--dry-run", "--json"])).expect(0).json();
+        let changes = planned["plan"]["steps"].as_array().unwrap().iter().map(|step| step["change"].clone());
+        let mut steps: Vec<Step> = changes
+            .enumerate()
+            .map(|(index, change)| Step {
+                index,
+                effect: change["effect"].as_str().unwrap().to_owned(),
+                change,
+                calls: Vec::new(),
+                began: 0.0,
+            })
+            .collect();
+        self.begin_case();
+        let log = self.shop.sandbox.dir.join("calls.log");
+        let mut held = Held::start(&self.shop, &self.restore(&[]));
+        let first = held.until(|_| true).expect("a run begins");
+        held.free_logging(&format!("fdatasync,{CHANGING}"), &log);
+        let ended = held.wait();
+        assert_eq!(self.conclude(&ended, "rollback", || ()), "completed");
+        let events = self.shop.reprise(&["operations", "log", "latest", "--json"]).expect(0).json();
+        attribute(&mut steps, events.as_array().unwrap(), first.len(), &fs::read_to_string(&log).unwrap());
+        steps
+    }
+
+    /// A state directory of its own for the next case.
+    pub fn begin_case(&mut self) {
+        self.cases += 1;
+        self.shop.state = self.shop.sandbox.dir.join(format!("state-{}", self.cases));
+    }
+
+    /// Runs a restore until `step` is about to begin.
+    pub fn hold(&mut self, step: &Step, more: &[&str]) -> Held {
+        for _ in 0..3 {
+            self.begin_case();
+            let mut held = Held::start(&self.shop, &self.restore(more));
+            if held.until(|event| event["event"] == "started" && event["step"] == step.index).is_some() {
+                return held;
+            }
+            // A container that was healthy sooner than anybody looked leaves nothing to wait for.
+            let ended = held.wait();
+            assert_eq!(self.conclude(&ended, "rollback", || ()), "completed", "{}", ended.stderr);
+        }
+        panic!("step {} is never begun: {}", step.index, step.change)
+    }
+
+    /// Looks at what a restore left, which must be one of the ends that are promised, truly recorded. Then everything is
+    /// as before, and the name of that end is returned. `recovery` is what an operation that was cut off is given to;
+    /// `lift` ends what may keep an undoing from its end.
+    #[track_caller]
+    pub fn conclude(&self, ended: &Ended, recovery: &str, lift: impl FnOnce()) -> &'static str {
+        let said = format!("exit code {}\n{}\n{}", ended.code, ended.stdout, ended.stderr);
+        let record = self.shop.record();
+        let status = record["status"].as_str().unwrap();
+        match ended.code {
+            0 | 1 => {
+                assert_eq!(status, "completed", "{said}");
+                assert_eq!(record["error"], Value::Null, "{said}");
+                self.expect_restored(&record);
+                self.recover("rollback", &[0]);
+                "completed"
+            }
+            3 | 130 => {
+                assert_eq!(status, "rolled_back", "{said}");
+                assert_eq!(record["error"] == "cancelled", ended.code == 130, "{record:#}");
+                assert!(record["error"].is_string(), "{record:#}");
+                self.expect_as_before();
+                "undone"
+            }
+            4 => {
+                assert_eq!(status, "rollback_incomplete", "{said}");
+                assert!(record["error"].is_string(), "{record:#}");
+                lift();
+                self.recover("rollback", &[0, 1, 3, 130]);
+                "undone once it could be"
+            }
+            137 => {
+                assert_eq!(status, "interrupted", "{said}");
+                lift();
+                self.recover(recovery, &[0, 1]);
+                if recovery == "resume" {
+                    self.expect_restored(&self.shop.record());
+                    self.recover("rollback", &[0]);
+                    "resumed"
+                } else {
+                    "rolled back"
+                }
+            }
+            _ => panic!("this is not an end that is promised: {said}"),
+        }
+    }
+
+    /// Brings the newest operation to an end, with one of these exit codes.
+    #[track_caller]
+    fn recover(&self, action: &str, codes: &[i32]) {
+        let ended = run(&mut self.command(&["operations", action, "latest", "--yes"]));
+        assert!(codes.contains(&ended.code), "{action}: {}\n{}\n{}", ended.code, ended.stdout, ended.stderr);
+        let wanted = if action == "resume" { "completed" } else { "rolled_back" };
+        assert_eq!(self.shop.record()["status"], wanted);
+        if action == "rollback" {
+            self.expect_as_before();
+        }
+    }
+
+    #[track_caller]
+    fn expect_as_before(&self) {
+        self.shop.expect_as_before(&self.before);
+        assert!(!self.shop.sandbox.dir.join("srv/gone").exists(), "a directory is left over");
+    }
+
+    #[track_caller]
+    fn expect_restored(&self, record: &Value) {
+        let now = self.shop.trees();
+        assert_same(&self.archived.0, &now.0, "the volume is not as in the archive");
+        assert_same(&self.archived.1, &now.1, "the project is not as in the archive");
+        for (root, tree) in &self.lost {
+            assert_same(tree, &Tree::of(root), "what was lost is not as in the archive");
+        }
+        let mut expected = self.before.objects.clone();
+        expected.volumes = self.shop.objects().volumes;
+        assert_eq!(expected.volumes.len(), self.before.objects.volumes.len() + 1);
+        expected.expect_now(&self.shop.name);
+        let kept = record["kept"].as_array().unwrap().iter().map(|path| path.as_str().unwrap());
+        let mut kept: Vec<&str> = kept.filter(|path| Path::new(path).exists()).collect();
+        kept.sort_unstable();
+        let mut marked = self.shop.marked();
+        marked.retain(|path| !kept.contains(&path.as_str()));
+        assert_eq!(marked, Vec::<String>::new(), "what is kept is not what the record names");
+    }
+
+    /// Changes one bit in the middle of what the backup holds at `from`; a second time changes it back.
+    pub fn flip(&self, from: &str) {
+        let segment = self.segments.get(from).unwrap_or_else(|| panic!("{from} has no segment of its own"));
+        let file = OpenOptions::new().read(true).write(true).open(segment).unwrap();
+        let middle = file.metadata().unwrap().len() / 2;
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, middle).unwrap();
+        file.write_all_at(&[byte[0] ^ 1], middle).unwrap();
+    }
+}
+
+/// Tells each step what was called while it was at work. The log has a sync for each event after the first `known`.
+fn attribute(steps: &mut [Step], events: &[Value], known: usize, log: &str) {
+    let mut at = known;
+    let moment = |event: &Value| event["at"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    let beginning = moment(&events[0]);
+    for line in log.lines() {
+        let Some(call) = line.split_whitespace().nth(1).and_then(|call| call.split_once('(')) else {
+            continue;
+        };
+        if call.0 == "fdatasync" {
+            at += 1;
+            continue;
+        }
+        let event = &events[at - 1];
+        if let Some(step) = event["step"].as_u64().filter(|_| event["event"] == "started") {
+            let calls = &mut steps[step as usize].calls;
+            if !calls.iter().any(|known| known == call.0) {
+                calls.push(call.0.to_owned());
+            }
+        }
+    }
+    for event in events.iter().filter(|event| event["event"] == "started") {
+        let step = &mut steps[event["step"].as_u64().unwrap() as usize];
+        step.began = moment(event).duration_since(beginning).as_secs_f64();
+    }
+}

@@ -1,0 +1,183 @@
+//! The fault matrix: at every step of an in-place restore, everything that can go wrong.
+//!
+//! The steps are those of the plan that `--dry-run --json` prints, so a new kind of step is met without a word here; it
+//! must be classified in [`faults`], or a test fails. However it ends, a restore has either done all or left everything
+//! as before, and says so. `make test` breaks the first step of each kind in the first way of each fault, and over SSH
+//! one kind of it; `make reliability` breaks every step in every way, and writes `docs/reliability.md`.
+
+mod bed;
+mod engine;
+mod faults;
+mod held;
+
+use std::collections::BTreeSet;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use reprise_engine::Change;
+
+use bed::{Bed, Step};
+use faults::{Fault, nature, strike};
+
+/// Where results are written to, a line of JSON each.
+fn results() -> Option<PathBuf> {
+    std::env::var_os("REPRISE_RELIABILITY").map(PathBuf::from)
+}
+
+/// Whether every step is met in every way, however long that takes.
+fn exhaustive() -> bool {
+    std::env::var_os("REPRISE_EXHAUSTIVE").is_some()
+}
+
+/// Lets each of `faults` come to the steps of a restore, over ssh or not; unless everything is wanted, only to those of
+/// the kinds `only`, of which nothing means all.
+fn at_the_steps(faults: &[Fault], over_ssh: bool, only: &[&str]) {
+    let (results, exhaustive) = (results(), exhaustive());
+    let mut bed = Bed::new(over_ssh);
+    let steps = bed.steps();
+    let mut failures = Vec::new();
+    for &fault in faults {
+        let mut met = BTreeSet::new();
+        for step in &steps {
+            let effect = step.effect.as_str();
+            let nature = nature(effect)
+                .unwrap_or_else(|| panic!("`{effect}` is not classified: see `nature` in matrix/faults.rs"));
+            if let Some(why) = fault.spares(nature, over_ssh) {
+                note(results.as_ref(), step, fault, over_ssh, &format!("– {why}"));
+                continue;
+            }
+            let wanted = only.is_empty() || only.contains(&effect);
+            if !(exhaustive || wanted && met.insert(effect)) {
+                continue;
+            }
+            let ways = fault.ways(step, over_ssh);
+            for way in if exhaustive { &ways[..] } else { &ways[..1] } {
+                let what = format!("{fault:?}, {way:?}, at {}", faults::name(step));
+                let began = Instant::now();
+                let ended = catch_unwind(AssertUnwindSafe(|| strike(&mut bed, step, fault, way)));
+                let how = ended.as_ref().unwrap_or(&"FAILED");
+                let seconds = began.elapsed().as_secs_f64();
+                let _ = writeln!(std::io::stderr(), "{what}: {how} ({seconds:.1} s)");
+                note(results.as_ref(), step, fault, over_ssh, how);
+                if let Err(panic) = ended {
+                    let why = panic.downcast_ref::<String>().map_or("", String::as_str);
+                    failures.push(format!("{what}:\n{why}"));
+                    // Nobody knows how it was left.
+                    bed = Bed::new(over_ssh);
+                }
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{} cases failed:\n{}", failures.len(), failures.join("\n\n"));
+}
+
+fn note(results: Option<&PathBuf>, step: &Step, fault: Fault, over_ssh: bool, ended: &str) {
+    let Some(results) = results else { return };
+    let line = serde_json::json!({
+        "effect": step.effect, "fault": fault.title(), "ssh": over_ssh, "ended": ended,
+    });
+    let mut file = OpenOptions::new().create(true).append(true).open(results).expect("a file for results");
+    writeln!(file, "{line}").expect("results are written");
+}
+
+/// Kinds of steps that no plan here has, and where they are broken instead.
+const ELSEWHERE: [(&str, &str); 0] = [];
+
+#[test]
+fn every_kind_of_step_is_classified_and_met() {
+    let mut bed = Bed::new(false);
+    let met: BTreeSet<String> = bed.steps().into_iter().map(|step| step.effect).collect();
+    for kind in Change::KINDS {
+        let kind = &tag(kind);
+        assert!(nature(kind).is_some(), "`{kind}` is not classified: see `nature` in matrix/faults.rs");
+        let elsewhere = ELSEWHERE.iter().any(|(known, _)| known == kind);
+        assert!(met.contains(kind) != elsewhere, "`{kind}`: no restore of the matrix has it, or one has");
+    }
+}
+
+/// The name of a type as plans write it.
+fn tag(name: &str) -> String {
+    let words = name.char_indices().map(|(at, letter)| match letter {
+        'A'..='Z' if at > 0 => format!("_{}", letter.to_ascii_lowercase()),
+        other => other.to_ascii_lowercase().to_string(),
+    });
+    words.collect()
+}
+
+#[test]
+fn killed_at_any_step() {
+    at_the_steps(&[Fault::Killed], false, &[]);
+}
+
+#[test]
+fn with_the_journal_cut_at_any_byte() {
+    at_the_steps(&[Fault::PowerCut], false, &[]);
+}
+
+#[test]
+fn with_no_space_left_at_any_step() {
+    at_the_steps(&[Fault::NoSpace], false, &[]);
+}
+
+#[test]
+fn with_an_input_output_error_at_any_step() {
+    at_the_steps(&[Fault::IoError], false, &[]);
+}
+
+#[test]
+fn without_docker_from_any_step_on() {
+    at_the_steps(&[Fault::EngineGone], false, &[]);
+}
+
+#[test]
+fn with_docker_hanging_at_any_step() {
+    at_the_steps(&[Fault::EngineHangs], false, &[]);
+}
+
+#[test]
+fn with_containers_and_chunks_that_misbehave() {
+    at_the_steps(
+        &[Fault::WillNotStop, Fault::WillNotStart, Fault::Unhealthy, Fault::CorruptChunk],
+        false,
+        &[],
+    );
+}
+
+#[test]
+fn cancelled_at_any_step() {
+    at_the_steps(&[Fault::Cancelled], false, &[]);
+}
+
+#[test]
+fn at_the_time_limit_at_any_step() {
+    at_the_steps(&[Fault::TimeLimit], false, &[]);
+}
+
+#[test]
+fn over_ssh_with_the_connection_lost_at_any_step() {
+    at_the_steps(&[Fault::ConnectionLost], true, &[]);
+}
+
+#[test]
+fn over_ssh_whatever_else_goes_wrong() {
+    const FAULTS: [Fault; 7] = [
+        Fault::Killed,
+        Fault::PowerCut,
+        Fault::NoSpace,
+        Fault::EngineGone,
+        Fault::EngineHangs,
+        Fault::Cancelled,
+        Fault::TimeLimit,
+    ];
+    at_the_steps(&FAULTS, true, &["swap"]);
+}
+
+#[test]
+fn over_ssh_with_containers_and_chunks_that_misbehave() {
+    const FAULTS: [Fault; 5] =
+        [Fault::WillNotStop, Fault::WillNotStart, Fault::Unhealthy, Fault::CorruptChunk, Fault::IoError];
+    at_the_steps(&FAULTS, true, &["stop_container", "start_container", "await_healthy", "stage"]);
+}
