@@ -10,6 +10,7 @@ from rows import MEASURES
 DOCS = Path(__file__).parents[2] / "docs"
 BORG = DOCS / "benchmarks" / "borg.json"
 DOCKER = DOCS / "benchmarks" / "docker.json"
+PROJECT = DOCS / "benchmarks" / "project.json"
 PLOT = DOCS / "benchmarks" / "borg.svg"
 HEAD = "| measure | Reprise | compared with | ratio | target | | CPU, Reprise / other |\n|---|---|---|---|---|---|---|\n"
 
@@ -176,10 +177,48 @@ def docker_part():
     )
 
 
+def project_part():
+    """A whole restore beside the classic script."""
+    results = stored(PROJECT)
+    if not results:
+        return ""
+    meta, restore = results["meta"], results["restore"]
+    ours, classic = restore["reprise"], restore["classic"]
+    lines = []
+
+    def row(title, value, other, target, met):
+        lines.append(f"| {title} | {value} | {other} | {target} | {'met' if met else '**not met**'} |\n")
+
+    def ratio(title, key, target, ours=ours, classic=classic):
+        mine, theirs = median(ours, key), median(classic, key)
+        times = f"{target} x, here **{theirs / mine:.1f} x**"
+        row(title, figure(mine, "s"), figure(theirs, "s"), times, theirs / mine >= target)
+
+    def below(title, value, limit, unit):
+        row(title, figure(value, unit), "", f"under {limit} {unit}", value < limit)
+
+    ratio("from beginning to end", "value", 2)
+    ratio("downtime", "downtime", 10)
+    if "only-changed" in results:
+        changed = results["only-changed"]
+        ratio("1 % changed, `--only-changed`", "value", 8, changed["reprise"], changed["classic"])
+    below("rollback, beside stopping and starting containers", median(ours, "rollback"), 5, "s")
+    below("the engine's own time, beside extracting and Docker", median(ours, "overhead"), 1, "s")
+    below("largest resident size", median(ours, "memory") / 1e6, 100, "MB")
+    return (
+        "\n## A whole in-place restore\n\n"
+        f"`scripts/bench project`: a volume of {2 * 1024 // meta['scale']} MB in {10_000 // meta['scale']} files, repokey-blake2, lz4; medians of "
+        f"{len(ours)} runs, in turn with the classic script: stop, remove,\n`borg extract` in place, start. Ours also syncs to disk, keeps what "
+        "was there, and waits until the container has proved stable.\n\n"
+        "| measure | Reprise | classic script | target | |\n|---|---|---|---|---|\n" + "".join(lines) + "\n"
+        f"Measured on {meta['day']}, {meta['cores']} cores, load at the end {meta['load']:.1f}.\n"
+    )
+
+
 def write():
     """Writes the page."""
     text = "# Benchmarks\n\nMade by `make bench` of the results in `docs/benchmarks/`.\n"
-    (DOCS / "benchmarks.md").write_text(text + docker_part() + borg_part())
+    (DOCS / "benchmarks.md").write_text(text + docker_part() + project_part() + borg_part())
 
 
 if __name__ == "__main__":
