@@ -194,6 +194,8 @@ impl Drop for Project {
         for [kind, name] in &self.more {
             let _ = run(Command::new("docker").args([kind, "rm", name]));
         }
+        // What one of them builds.
+        let _ = run(Command::new("docker").args(["image", "rm", &format!("{}-app:latest", self.name)]));
     }
 }
 
