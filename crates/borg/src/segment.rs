@@ -18,6 +18,9 @@ pub(crate) const KEYED_HEADER: usize = HEADER + 32;
 /// No entry is larger: Borg refuses to write one.
 pub(crate) const MAX_ENTRY: usize = 20 * 1024 * 1024;
 
+/// Bytes read at a time when going through a segment.
+const READ: usize = 1 << 20;
+
 /// What an entry does to its object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tag {
@@ -119,7 +122,7 @@ impl Segments {
         &self,
         segment: u32,
         entry: &mut Vec<u8>,
-        mut each: impl FnMut(u64, &Head, &mut Vec<u8>) -> Result<Cut, Error>,
+        each: impl FnMut(u64, &Head, &mut Vec<u8>) -> Result<Cut, Error>,
     ) -> Result<(), Error> {
         let path = self.path(segment);
         let file = File::open(&path).map_err(Error::read(&path))?;
@@ -127,32 +130,8 @@ impl Segments {
         if len == 0 {
             return Ok(());
         }
-        let mut file = BufReader::with_capacity(1 << 20, file);
-        let damaged = |offset, reason: &str| Error::Segment { segment, offset, reason: reason.into() };
-        let mut magic = [0; MAGIC.len()];
-        fill(&mut file, &mut magic, &path)?.ok_or_else(|| damaged(0, "it is cut off"))?;
-        match &magic {
-            MAGIC => {}
-            b"ATTICSEG" => return Err(Error::Unsupported { what: "it was written by Attic".into() }),
-            _ => return Err(damaged(0, "it is no segment file")),
-        }
-        let mut offset = MAGIC.len() as u64;
-        while offset < len {
-            let mut head = [0; HEADER];
-            fill(&mut file, &mut head, &path)?.ok_or_else(|| damaged(offset, "it is cut off"))?;
-            let parsed = Head::parse(&head).map_err(|reason| damaged(offset, reason))?;
-            if parsed.size as u64 > len - offset {
-                return Err(damaged(offset, "it is cut off"));
-            }
-            entry.resize(parsed.size, 0);
-            entry[..HEADER].copy_from_slice(&head);
-            fill(&mut file, &mut entry[HEADER..], &path)?.ok_or_else(|| damaged(offset, "it is cut off"))?;
-            if each(offset, &parsed, entry)? == Cut::Stop {
-                break;
-            }
-            offset += parsed.size as u64;
-        }
-        Ok(())
+        let file = BufReader::with_capacity(READ.min(len as usize), file);
+        walk(file, len, (segment, &path), entry, each)
     }
 
     /// Bytes of a segment file.
@@ -186,6 +165,41 @@ impl Segments {
         }
         Ok(None)
     }
+}
+
+/// Calls `each` with the entries in `file`, a segment of `len` bytes with this number and path. Each is read into `entry`.
+pub(crate) fn walk(
+    mut file: impl Read,
+    len: u64,
+    (segment, path): (u32, &Path),
+    entry: &mut Vec<u8>,
+    mut each: impl FnMut(u64, &Head, &mut Vec<u8>) -> Result<Cut, Error>,
+) -> Result<(), Error> {
+    let damaged = |offset, reason: &str| Error::Segment { segment, offset, reason: reason.into() };
+    let mut magic = [0; MAGIC.len()];
+    fill(&mut file, &mut magic, path)?.ok_or_else(|| damaged(0, "it is cut off"))?;
+    match &magic {
+        MAGIC => {}
+        b"ATTICSEG" => return Err(Error::Unsupported { what: "it was written by Attic".into() }),
+        _ => return Err(damaged(0, "it is no segment file")),
+    }
+    let mut offset = MAGIC.len() as u64;
+    while offset < len {
+        let mut head = [0; HEADER];
+        fill(&mut file, &mut head, path)?.ok_or_else(|| damaged(offset, "it is cut off"))?;
+        let parsed = Head::parse(&head).map_err(|reason| damaged(offset, reason))?;
+        if parsed.size as u64 > len - offset {
+            return Err(damaged(offset, "it is cut off"));
+        }
+        entry.resize(parsed.size, 0);
+        entry[..HEADER].copy_from_slice(&head);
+        fill(&mut file, &mut entry[HEADER..], path)?.ok_or_else(|| damaged(offset, "it is cut off"))?;
+        if each(offset, &parsed, entry)? == Cut::Stop {
+            break;
+        }
+        offset += parsed.size as u64;
+    }
+    Ok(())
 }
 
 /// Fills `buffer`, or says `None` if the file ends before.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use common::quick::newest;
 use common::{Bench, assert_same, noise};
 use reprise_borg::{Error, Extraction};
 use reprise_model::Unobserved;
@@ -56,16 +57,6 @@ fn read_all(bench: &Bench, name: &str) {
     assert!(bytes_of(&bench.repo()) == before, "the repository was written to");
 }
 
-/// The newest `<kind>.<transaction>` in the repository, and its transaction.
-fn newest(bench: &Bench, kind: &str) -> (PathBuf, u32) {
-    let entries = fs::read_dir(bench.repo()).unwrap().map(|entry| entry.unwrap().path());
-    let numbered = entries.filter_map(|path| {
-        let number = path.file_name()?.to_str()?.strip_prefix(kind)?.strip_prefix('.')?.parse().ok()?;
-        Some((path, number))
-    });
-    numbered.max_by_key(|(_, number)| *number).unwrap()
-}
-
 fn segments(bench: &Bench) -> Vec<(u32, PathBuf)> {
     let entries = fs::read_dir(bench.repo().join("data/0")).unwrap().map(|entry| entry.unwrap().path());
     let mut all: Vec<_> =
@@ -82,7 +73,7 @@ fn a_sound_index_is_used() {
 #[test]
 fn a_missing_index_is_replayed() {
     let bench = prepared();
-    let (index, number) = newest(&bench, "index");
+    let (index, number) = newest(&bench.repo(), "index");
     fs::remove_file(index).unwrap();
     read_all(&bench, "without index");
     fs::remove_file(bench.repo().join(format!("integrity.{number}"))).unwrap();
@@ -97,7 +88,7 @@ fn a_stale_index_is_brought_up_to_date() {
     bench.create("a", &[]);
     fs::write(bench.src().join("b"), noise(2, 200_000)).unwrap();
     bench.create("b", &[]);
-    let (old, number) = newest(&bench, "index");
+    let (old, number) = newest(&bench.repo(), "index");
     let keep: Vec<_> = ["index", "hints", "integrity"]
         .map(|kind| (kind, fs::read(bench.repo().join(format!("{kind}.{number}"))).unwrap()))
         .to_vec();
@@ -106,7 +97,7 @@ fn a_stale_index_is_brought_up_to_date() {
     fs::write(bench.src().join("c"), noise(3, 200_000)).unwrap();
     bench.create("c", &[]);
     for kind in ["index", "hints", "integrity"] {
-        fs::remove_file(newest(&bench, kind).0).unwrap();
+        fs::remove_file(newest(&bench.repo(), kind).0).unwrap();
     }
     for (kind, content) in keep {
         fs::write(bench.repo().join(format!("{kind}.{number}")), content).unwrap();
@@ -118,7 +109,7 @@ fn a_stale_index_is_brought_up_to_date() {
 #[test]
 fn an_index_newer_than_the_last_commit_is_not_believed() {
     let bench = prepared();
-    let (index, number) = newest(&bench, "index");
+    let (index, number) = newest(&bench.repo(), "index");
     fs::rename(index, bench.repo().join(format!("index.{}", number + 2))).unwrap();
     read_all(&bench, "out");
 }
@@ -126,7 +117,7 @@ fn an_index_newer_than_the_last_commit_is_not_believed() {
 #[test]
 fn a_corrupt_index_is_rebuilt() {
     let bench = prepared();
-    let (index, number) = newest(&bench, "index");
+    let (index, number) = newest(&bench.repo(), "index");
     let sound = fs::read(&index).unwrap();
     let middle = sound.len() / 2;
     let mut damages: Vec<Vec<u8>> =
@@ -148,7 +139,7 @@ fn a_corrupt_index_is_rebuilt() {
 #[test]
 fn an_integrity_file_of_an_unknown_version_is_ignored() {
     let bench = prepared();
-    let (integrity, _) = newest(&bench, "integrity");
+    let (integrity, _) = newest(&bench.repo(), "integrity");
     let mut content = fs::read(&integrity).unwrap();
     let at = content.windows(7).position(|window| window == b"version").unwrap() + 7;
     assert_eq!(content[at], 2);
@@ -208,7 +199,7 @@ fn an_index_without_any_commit_is_an_error() {
 #[test]
 fn a_damaged_segment_is_no_base_for_a_rebuild() {
     let bench = prepared();
-    fs::remove_file(newest(&bench, "index").0).unwrap();
+    fs::remove_file(newest(&bench.repo(), "index").0).unwrap();
     let (_, first) = &segments(&bench)[0];
     let mut content = fs::read(first).unwrap();
     let middle = content.len() / 2;

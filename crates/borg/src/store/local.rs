@@ -79,8 +79,13 @@ impl Local {
         if head.tag != Tag::Put {
             return Err(damaged("the index points at something else"));
         }
-        if have < head.size && have + read(buffer, have, head.size)? < head.size {
-            return Err(damaged("the segment is cut off"));
+        if have < head.size {
+            // No room is made for what is not there: the size may be anything up to the largest there can be.
+            let end = u64::from(place.offset) + head.size as u64;
+            let len = file.metadata().map_err(Error::read(&self.segments.path(place.segment)))?.len();
+            if end > len || have + read(buffer, have, head.size)? < head.size {
+                return Err(damaged("the segment is cut off"));
+            }
         }
         let entry = &mut buffer[..head.size];
         if !head.verify(entry) {

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 /// A value to be packed. Maps keep their order.
 #[derive(Clone)]
 pub enum Value {
+    Nil,
     Int(i64),
     Bytes(Vec<u8>),
     True,
@@ -28,6 +29,7 @@ pub fn pack(value: &Value, out: &mut Vec<u8>) {
         out.extend(bytes);
     };
     match value {
+        Value::Nil => out.push(0xc0),
         Value::Int(number) => {
             out.push(0xd3);
             out.extend(number.to_be_bytes());
@@ -77,7 +79,8 @@ impl Forge {
         Self { segment: b"BORG_SEG".to_vec() }
     }
 
-    fn entry(&mut self, tag: u8, body: &[u8]) {
+    /// Appends an entry: 0 puts an object, 1 deletes one, 2 commits.
+    pub fn entry(&mut self, tag: u8, body: &[u8]) {
         let mut entry = ((9 + body.len()) as u32).to_le_bytes().to_vec();
         entry.push(tag);
         entry.extend(body);
@@ -100,6 +103,11 @@ impl Forge {
     pub fn content(&mut self, content: &[u8]) -> Value {
         let id = self.chunk(content);
         Value::List(vec![chunk(id, content.len() as i64)])
+    }
+
+    /// What was collected, as a segment file.
+    pub fn segment(&self) -> &[u8] {
+        &self.segment
     }
 
     /// Writes a repository with one archive, "a", of these items.
@@ -142,7 +150,12 @@ impl Forge {
             ("config", Value::Map(config.to_vec())),
         ];
         pack(&Value::Map(fields), &mut manifest);
-        self.put([0; 32], &manifest);
+        self.finish_with_manifest(path, &manifest);
+    }
+
+    /// The same with nothing but what was collected, and this manifest.
+    pub fn finish_with_manifest(&mut self, path: &Path, manifest: &[u8]) {
+        self.put([0; 32], manifest);
         self.entry(2, &[]);
         fs::create_dir_all(path.join("data/0")).unwrap();
         fs::write(path.join("data/0/0"), &self.segment).unwrap();

@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "every test file uses a part of these")]
 
 pub mod forge;
+pub mod look;
+pub mod quick;
 
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr};
@@ -20,18 +22,32 @@ pub const PASSPHRASE: &str = "correct horse";
 /// A directory with a home for borg, a place for a repository and a source tree.
 pub struct Bench {
     pub dir: TempDir,
+    /// The program.
+    borg: String,
+}
+
+/// Where `scripts/setup test` puts Borg 1.4; Debian's own is older.
+pub fn borg_1_4() -> String {
+    let program = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/tools/borg-1.4/bin/borg");
+    assert!(Path::new(program).exists(), "Borg 1.4 is not there: run scripts/setup test");
+    program.to_owned()
 }
 
 impl Bench {
     pub fn new() -> Self {
         let dir = tempfile::Builder::new().prefix("borg-test").tempdir().unwrap();
         fs::create_dir(dir.path().join("src")).unwrap();
-        Self { dir }
+        Self { dir, borg: "borg".into() }
     }
 
     /// With a repository of this encryption.
     pub fn with(encryption: &str) -> Self {
-        let bench = Self::new();
+        Self::of("borg", encryption)
+    }
+
+    /// With a repository that this program makes and works on.
+    pub fn of(borg: &str, encryption: &str) -> Self {
+        let bench = Self { borg: borg.into(), ..Self::new() };
         bench.borg(&["init", "-e", encryption, bench.repo().to_str().unwrap()]);
         bench
     }
@@ -49,7 +65,7 @@ impl Bench {
     }
 
     pub fn command(&self, cwd: &Path, args: &[&str]) -> Command {
-        let mut command = Command::new("borg");
+        let mut command = Command::new(&self.borg);
         command
             .args(args)
             .current_dir(cwd)
