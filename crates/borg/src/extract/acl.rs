@@ -48,6 +48,15 @@ pub(super) fn numeric_text(text: &[u8], names: &Directory) -> Option<String> {
     Some(shown.collect::<Vec<_>>().join(","))
 }
 
+/// Entrance for fuzzing, see [`crate::fuzzing`].
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn fuzz(text: &[u8]) {
+    let names = Directory::new(super::Owners::Numeric);
+    let Some(value) = encode(text, &names) else { return };
+    let numeric = numeric_text(text, &names).expect("what can be encoded can be shown");
+    assert_eq!(encode(numeric.replace(',', "\n").as_bytes(), &names), Some(value), "it means the same");
+}
+
 fn parse(text: &[u8], names: &Directory) -> Option<Vec<Entry>> {
     text.split(|byte| *byte == b'\n')
         .map(<[u8]>::trim_ascii)

@@ -21,9 +21,12 @@ mod report;
 mod root;
 mod run;
 mod select;
+mod stream;
 mod tar;
 mod window;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use acl::fuzz as fuzz_acl;
 pub(crate) use changed::to_directory as update_directory;
 pub(crate) use check::to_nowhere;
 pub(crate) use directory::to_directory;

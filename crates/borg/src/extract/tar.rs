@@ -12,6 +12,7 @@ use tar::{Builder, EntryType, Header};
 
 use super::owners::Directory;
 use super::select::{Action, Content, Selector, Target};
+use super::stream::Written;
 use super::{Extraction, Options, Problem, ProblemKind, Report, acl, known_problems, size_of};
 use crate::Error;
 use crate::archive::Archive;
@@ -39,6 +40,7 @@ pub(crate) fn to_tar(
         observer,
         report: Report::default(),
         ahead: Vec::new(),
+        written: Written::default(),
     };
     let store = archive.repository.store();
     let done = archive.scan(|items| {
@@ -64,6 +66,7 @@ pub(crate) fn to_tar(
             };
             for target in targets {
                 match target {
+                    Ok(Target { destination, .. }) if export.leads_out(&item, &destination) => {}
                     Ok(Target { destination, action: Action::Link(to) }) => {
                         export.link(&item, &destination, &to)?;
                     }
@@ -101,10 +104,35 @@ struct Export<'a, W: Write> {
     report: Report,
     /// Content of the file in hand, as far as it was read before its header was written.
     ahead: Vec<u8>,
+    written: Written,
 }
 
 impl<W: Write> Export<'_, W> {
+    /// Whether unpacking it might follow a link of the stream; then it is told, and left out.
+    fn leads_out(&mut self, item: &Item, destination: &[u8]) -> bool {
+        let is_symlink = item.kind() == Kind::Symlink;
+        if self.written.leads_through_symlink(destination, is_symlink) {
+            let kind = ProblemKind::Refused { reason: "its path leads through a symbolic link" };
+            self.report.add(Problem::new(&item.path, Some(destination), kind));
+            self.written.file(destination, false);
+            return true;
+        }
+        if is_symlink {
+            self.written.symlink(destination);
+        }
+        false
+    }
+
     fn link(&mut self, item: &Item, destination: &[u8], to: &[u8]) -> Result<(), Error> {
+        if to == destination {
+            // Two names of a file that are one where it goes: `tar` would remove the file to link to it.
+            return self.pad(0);
+        }
+        if self.written.is_absent(to) {
+            let kind = ProblemKind::HardLink { target: item.source.clone().unwrap_or_default() };
+            self.report.add(Problem::new(&item.path, Some(destination), kind));
+            return Ok(());
+        }
         self.entry(item, destination, EntryType::Link, Some(to), 0)?;
         self.pad(0)
     }
@@ -145,6 +173,7 @@ impl<W: Write> Export<'_, W> {
         for kind in problems {
             self.report.add(Problem::new(&item.path, Some(destination), kind));
         }
+        self.written.file(destination, !damaged || self.options.keep_damaged);
         if damaged && !self.options.keep_damaged {
             return Ok(());
         }
