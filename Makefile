@@ -39,6 +39,10 @@ reliability: ## every fault at every step of a restore, and docs/reliability.md 
 bench: ## Reprise beside the programs it competes with
 	@scripts/bench
 
+.PHONY: fuzz
+fuzz: ## random inputs for every parser of the Borg reader; see scripts/fuzz
+	@scripts/fuzz
+
 .PHONY: images
 images: ## the Docker images that the demo and the tests use
 	@scripts/setup demo

@@ -8,6 +8,7 @@ use std::io::Read;
 
 use flate2::read::ZlibDecoder;
 use liblzma::read::XzDecoder;
+use liblzma::stream::Stream;
 
 use crate::{Error, Id};
 
@@ -19,6 +20,9 @@ const MAX_UNSIZED: usize = 128 << 20;
 const LZ4_RATIO: usize = 255;
 /// Where Borg begins to guess the size of an lz4 block.
 const LZ4_FIRST_GUESS: usize = 1 << 20;
+
+/// What undoing lzma may take: the dictionary of Borg's highest preset, 64 MiB, and what is around it.
+const LZMA_MEMORY: u64 = 80 << 20;
 
 /// Undoes compression, keeping its working memory.
 #[derive(Default)]
@@ -44,7 +48,11 @@ impl Decompressor {
                 out.extend_from_slice(body);
             }
             [1, 0] => lz4(body, size, limit, out).map_err(failed)?,
-            [2, 0] => read_limited(XzDecoder::new(body), limit, out).map_err(failed)?,
+            [2, 0] => {
+                let stream =
+                    Stream::new_stream_decoder(LZMA_MEMORY, 0).map_err(|_| failed("xz cannot be set up"))?;
+                read_limited(XzDecoder::new_stream(body, stream), limit, out).map_err(failed)?;
+            }
             [3, 0] => self.zstd(body, limit, out).map_err(failed)?,
             [4, 0] => {
                 // The method inside may be any but this one: no nesting, so no recursion by hostile data.
@@ -113,4 +121,91 @@ fn read_limited(stream: impl Read, limit: usize, out: &mut Vec<u8>) -> Result<()
     out.clear();
     stream.take(limit as u64 + 1).read_to_end(out).map_err(|_| "its compressed data is damaged")?;
     if out.len() > limit { Err("it is larger than recorded") } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::ZlibEncoder;
+
+    use super::*;
+
+    fn run(data: &[u8], size: Option<u32>) -> Result<Vec<u8>, Error> {
+        let mut out = b"what was there before".to_vec();
+        Decompressor::default().run(&Id::MANIFEST, data, size, &mut out).map(|()| out)
+    }
+
+    fn zlib(content: &[u8], level: u32) -> Vec<u8> {
+        let mut encoder = ZlibEncoder::new(Vec::new(), Compression::new(level));
+        encoder.write_all(content).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn zlib_streams_of_every_level_are_known_by_their_first_bytes() {
+        let content = b"some text, some text, some more text".repeat(20);
+        for level in 0..=9 {
+            let data = zlib(&content, level);
+            assert_eq!(run(&data, None).unwrap(), content, "level {level}");
+            assert_eq!(run(&data, Some(content.len() as u32)).unwrap(), content, "level {level}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_compression_is_refused() {
+        for data in [&b"\xff\xffall nonsense"[..], b"\x08\x00no zlib either", b"\x05\x00", b"\x01", b""] {
+            assert!(run(data, None).is_err(), "{data:?}");
+        }
+    }
+
+    #[test]
+    fn lz4_blocks_that_grow_a_lot_are_given_room_for_it() {
+        for size in [0, 1, LZ4_FIRST_GUESS - 1, LZ4_FIRST_GUESS, LZ4_FIRST_GUESS + 1, 60 << 20] {
+            let content = vec![b'x'; size];
+            let data = [&[1, 0][..], &lz4_flex::block::compress(&content)].concat();
+            assert!(run(&data, None).unwrap() == content, "{size}");
+            if size <= MAX_CHUNK {
+                assert!(run(&data, Some(size as u32)).unwrap() == content, "{size}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_grows_beyond_all_bounds_is_stopped() {
+        let zeros = vec![0; 10 << 20];
+        let bombs = [
+            [&[1, 0][..], &lz4_flex::block::compress(&zeros)].concat(),
+            [&[3, 0][..], &zstd::bulk::compress(&zeros, 1).unwrap()].concat(),
+            zlib(&zeros, 9),
+        ];
+        for bomb in bombs {
+            assert!(run(&bomb, Some(1000)).is_err());
+            assert!(run(&bomb, None).unwrap() == zeros, "without a size, it may be metadata");
+        }
+        // A frame that claims more than anything may have, and a window that would take gigabytes.
+        let mut frame = vec![3, 0, 0x28, 0xb5, 0x2f, 0xfd, 0xe0];
+        frame.extend(u64::MAX.to_le_bytes());
+        frame.extend([1, 0, 0]);
+        assert!(run(&frame, None).is_err());
+    }
+
+    #[test]
+    fn a_large_dictionary_is_refused_before_it_is_allocated() {
+        let mut encoder = liblzma::write::XzEncoder::new(Vec::new(), 0);
+        encoder.write_all(b"content").unwrap();
+        let mut stream = encoder.finish().unwrap();
+        // The header of its first block: length, flags, the filter's number, and the size of the dictionary as a power of two.
+        assert_eq!(stream[14..16], [0x21, 1]);
+        let end = 12 + (usize::from(stream[12]) + 1) * 4 - 4;
+        // Borg's highest preset has one of 64 MiB; the format allows 4 GiB.
+        for (dictionary, fine) in [(28, true), (36, false), (40, false)] {
+            stream[16] = dictionary;
+            let crc = crc32fast::hash(&stream[12..end]);
+            stream[end..end + 4].copy_from_slice(&crc.to_le_bytes());
+            let data = [&[2, 0][..], &stream].concat();
+            assert_eq!(run(&data, Some(7)).is_ok(), fine, "{dictionary}");
+        }
+    }
 }

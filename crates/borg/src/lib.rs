@@ -52,6 +52,9 @@ mod compression;
 mod crypto;
 mod error;
 mod extract;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod id;
 mod index;
 mod item;

@@ -1,8 +1,7 @@
 //! What an archive records about itself.
 
-use crate::crypto::{Authenticity, authenticate};
+use crate::crypto::{Authenticity, Key, authenticate};
 use crate::msgpack::{Fault, Reader, each_field};
-use crate::repository::Repository;
 use crate::{Error, Id};
 
 /// Whether the archive's metadata carries an authentication code of its own.
@@ -60,18 +59,18 @@ pub struct ArchiveInfo {
 }
 
 /// The description and the ids of the item stream's chunks.
-pub(super) fn parse(
-    repository: &Repository,
-    name: &str,
-    id: Id,
+pub(crate) fn parse(
+    key: &Key,
+    ignore_invalid_tam: bool,
+    (name, id): (&str, Id),
     packed: &[u8],
 ) -> Result<(ArchiveInfo, Vec<Id>), Error> {
     let failed = |reason: String| Error::Archive { name: name.to_owned(), reason };
     let malformed = |fault: Fault| failed(format!("its metadata is malformed: {fault}"));
-    let tam = match authenticate(repository.key(), "archive", packed).map_err(malformed)? {
+    let tam = match authenticate(key, "archive", packed).map_err(malformed)? {
         Authenticity::Verified => Tam::Verified,
         Authenticity::Absent => Tam::Absent,
-        Authenticity::Invalid if repository.ignores_invalid_archive_tam() => Tam::Invalid,
+        Authenticity::Invalid if ignore_invalid_tam => Tam::Invalid,
         Authenticity::Invalid => return Err(failed("its authentication code is wrong".into())),
     };
     let mut info = ArchiveInfo {

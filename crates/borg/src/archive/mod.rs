@@ -1,7 +1,7 @@
 //! An archive: one backup, with its description and its items.
 
 mod directories;
-mod info;
+pub(crate) mod info;
 mod items;
 mod lost;
 mod pieces;
@@ -41,7 +41,8 @@ impl<'r> Archive<'r> {
     pub(crate) fn open(repository: &'r Repository, name: &str, id: Id) -> Result<Self, Error> {
         let mut reader = repository.chunks();
         let packed = reader.read(&id, None)?;
-        let (info, stream) = info::parse(repository, name, id, packed)?;
+        let ignore_invalid_tam = repository.ignores_invalid_archive_tam();
+        let (info, stream) = info::parse(repository.key(), ignore_invalid_tam, (name, id), packed)?;
         Ok(Self { repository, info, stream })
     }
 

@@ -107,7 +107,7 @@ pub(super) fn read(seal: &Seal, mut reader: impl Read + Send, length: u64) -> Op
 }
 
 /// The table in `content` bytes. What is not there, or not right, shows as an early end.
-fn read_table(mut opening: Opening, content: u64) -> Option<Table> {
+pub(super) fn read_table(mut opening: Opening, content: u64) -> Option<Table> {
     let mut counts = [0_u64; COUNTS];
     for count in &mut counts {
         let mut bytes = [0; 8];
@@ -180,13 +180,19 @@ impl<W: Write> Write for Sealing<W> {
 const AHEAD: usize = 2;
 
 /// What pieces hold, as a thread opens them.
-struct Opening {
+pub(super) struct Opening {
     pieces: Receiver<Vec<u8>>,
     piece: Vec<u8>,
     position: usize,
 }
 
 impl Opening {
+    /// What one piece holds.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub fn of(piece: Vec<u8>) -> Self {
+        Self { pieces: bounded(0).1, piece, position: 0 }
+    }
+
     /// Whether there is nothing more.
     fn is_at_end(&mut self) -> bool {
         self.read(&mut [0]).is_ok_and(|read| read == 0)

@@ -11,6 +11,8 @@
 mod build;
 mod entry;
 mod file;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod keep;
 mod table;
 mod tree;

@@ -44,15 +44,15 @@ fn malformed(reason: &str) -> Error {
     Error::Key { reason: format!("the key cannot be used: {reason}") }
 }
 
-struct Sealed<'a> {
-    iterations: u32,
+pub(crate) struct Sealed<'a> {
+    pub iterations: u32,
     salt: &'a [u8],
     hash: &'a [u8],
     data: &'a [u8],
 }
 
 impl<'a> Sealed<'a> {
-    fn parse(raw: &'a [u8]) -> Result<Self, Fault> {
+    pub fn parse(raw: &'a [u8]) -> Result<Self, Fault> {
         let (mut version, mut algorithm, mut iterations) = (0, &b""[..], 0);
         let mut sealed = Self { iterations: 0, salt: b"", hash: b"", data: b"" };
         each_field::<Fault>(&mut Reader::new(raw), |key, value| {
@@ -77,7 +77,7 @@ impl<'a> Sealed<'a> {
         Ok(sealed)
     }
 
-    fn open(&self, passphrase: &str) -> Option<Zeroizing<Vec<u8>>> {
+    pub fn open(&self, passphrase: &str) -> Option<Zeroizing<Vec<u8>>> {
         let mut key = Zeroizing::new([0; 32]);
         pbkdf2::pbkdf2_hmac::<Sha256>(passphrase.as_bytes(), self.salt, self.iterations, key.as_mut());
         let mut plain = Zeroizing::new(self.data.to_vec());
@@ -86,7 +86,7 @@ impl<'a> Sealed<'a> {
     }
 }
 
-fn parse_secrets(plain: &[u8]) -> Result<(Secrets, Option<Id>), Fault> {
+pub(crate) fn parse_secrets(plain: &[u8]) -> Result<(Secrets, Option<Id>), Fault> {
     let mut secrets = Secrets::default();
     let (mut version, mut owner) = (0, None);
     each_field::<Fault>(&mut Reader::new(plain), |key, value| {

@@ -11,7 +11,7 @@
 //! other (*not* that hash's own keyed mode). The MAC covers IV and ciphertext but says nothing about which object they
 //! belong to: only the id check, made after decompression, keeps objects from being swapped. Borg 1.x, `crypto/key.py`.
 
-mod blob;
+pub(crate) mod blob;
 mod cipher;
 mod locate;
 mod sha256;

@@ -36,7 +36,7 @@ pub(super) fn matches(repository: &Path, number: u32, name: &str, content: &[u8]
 }
 
 #[derive(Debug, PartialEq, Eq)]
-struct Digests {
+pub(crate) struct Digests {
     header: String,
     whole: String,
 }
@@ -63,7 +63,7 @@ fn section(hash: &mut Xxh64, name: &str) {
 }
 
 /// The digests of the index; `None` for a version that is not known or a file that leaves the index out.
-fn parse(recorded: &[u8]) -> Result<Option<Digests>, Fault> {
+pub(crate) fn parse(recorded: &[u8]) -> Result<Option<Digests>, Fault> {
     let (mut version, mut json) = (None, None);
     each_field::<Fault>(&mut Reader::new(recorded), |key, value| {
         match key {

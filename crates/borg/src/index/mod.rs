@@ -4,8 +4,8 @@
 //! than the last commit (a crash before the commit) or corrupt. Borg then writes a repaired one; here what the file lacks is
 //! replayed from the segments into memory, and the file stays as it is.
 
-mod file;
-mod integrity;
+pub(crate) mod file;
+pub(crate) mod integrity;
 
 use std::collections::HashMap;
 use std::fs;

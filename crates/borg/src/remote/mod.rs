@@ -17,6 +17,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 pub use server::Server;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use session::fuzz as fuzz_answers;
 
 use crate::lock::Lock;
 use crate::{Error, Id};

@@ -161,6 +161,28 @@ fn answers(mut from: impl Read, mut heard: impl FnMut(Answer)) -> Result<(), Str
     }
 }
 
+/// Entrance for fuzzing, see [`crate::fuzzing`]: however answers arrive, they are the same.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn fuzz(said: &[u8]) {
+    struct Parts<'a>(std::slice::Chunks<'a, u8>);
+    impl Read for Parts<'_> {
+        fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
+            let part = self.0.next().unwrap_or_default();
+            to[..part.len()].copy_from_slice(part);
+            Ok(part.len())
+        }
+    }
+    let heard = |from: &mut dyn Read| {
+        let mut heard = Vec::new();
+        let end = answers(from, |answer| heard.push(answer));
+        (heard, end.is_ok())
+    };
+    let whole = heard(&mut &said[..]);
+    let parts = heard(&mut Parts(said.chunks(1 + said.len() / 64)));
+    assert_eq!(whole, parts);
+    drop(plain(said));
+}
+
 /// Keeps the last lines of the child's standard error.
 fn overhear(stderr: impl Read, said: &Mutex<Vec<String>>) {
     let mut stderr = BufReader::new(stderr);

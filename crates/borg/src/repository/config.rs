@@ -11,7 +11,7 @@ const MAX_SIZE: u64 = 1 << 20;
 
 /// What a reader needs of it.
 #[derive(Debug)]
-pub(super) struct Config {
+pub(crate) struct Config {
     pub id: Id,
     pub segments_per_dir: u32,
     /// The sealed key, as base64 with line breaks.
@@ -37,7 +37,13 @@ impl Config {
                 _ => return Err(Error::Read { path, source: error }),
             },
         };
-        let values = section(&text, "repository").ok_or_else(|| not("its config has no [repository]"))?;
+        Self::parse(repository, &text)
+    }
+
+    /// What the config `text` of the repository says.
+    pub fn parse(repository: &Path, text: &str) -> Result<Self, Error> {
+        let not = |reason: &str| Error::NotARepository { path: repository.to_owned(), reason: reason.into() };
+        let values = section(text, "repository").ok_or_else(|| not("its config has no [repository]"))?;
         let get =
             |name: &str| values.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
         match get("version") {

@@ -1,7 +1,7 @@
 //! A repository, open for reading.
 
 mod chunks;
-mod config;
+pub(crate) mod config;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
