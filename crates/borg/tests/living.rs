@@ -5,11 +5,12 @@ mod common;
 use std::fs;
 use std::io::Write;
 use std::process::{Command, Stdio};
-use std::sync::mpsc::channel;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use common::quick::weaken;
 use common::{Bench, PASSPHRASE, noise};
-use reprise_borg::{Error, Extraction, Lock, OpenOptions, Repository};
+use reprise_borg::{Error, Lock, OpenOptions, Repository};
 use reprise_model::Unobserved;
 use secrecy::SecretString;
 
@@ -24,57 +25,105 @@ fn traces(bench: &Bench) -> Vec<String> {
     names.filter(|name| name.starts_with("lock")).collect()
 }
 
+/// Ends those who read for as long as somebody writes, even if the writer panics.
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Archives are called after what the file `turn` in them holds: a state that was never there would not fit.
+fn read_one_state(repository: &Repository) -> Result<(), Error> {
+    for entry in repository.archives() {
+        let archive = repository.archive(&entry.name)?;
+        let item = archive.find(b"turn")?;
+        let turn = String::from_utf8(archive.read_all(&item, 100)?).unwrap();
+        assert_eq!(entry.name, format!("turn-{turn}"));
+        let other = archive.find(b"other")?;
+        assert!(archive.read_all(&other, 1 << 20)? == noise(turn.parse().unwrap(), 300_000), "{turn}");
+    }
+    Ok(())
+}
+
+fn back_up_turn(bench: &Bench, turn: u64) {
+    fs::write(bench.src().join("turn"), turn.to_string()).unwrap();
+    fs::write(bench.src().join("other"), noise(turn, 300_000)).unwrap();
+    bench.create(&format!("turn-{turn}"), &["--lock-wait", "60"]);
+}
+
 #[test]
 fn while_borg_writes_readers_see_one_state_or_the_lock() {
-    let bench = Bench::with("repokey");
-    fs::write(bench.src().join("same"), noise(1, 200_000)).unwrap();
-    fs::write(bench.src().join("turn"), "0").unwrap();
-    bench.create("turn-0", &[]);
+    let bench = &Bench::with("repokey");
+    weaken(bench);
+    back_up_turn(bench, 0);
     let repo = bench.repo().display().to_string();
-    let (begins, turns) = channel();
+    let done = &AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let bench = &bench;
-        let reader = scope.spawn(move || {
+        let with_a_lock = scope.spawn(move || {
             let (mut read, mut locked) = (0, 0);
-            // Thrice for each thing borg does, so that borg always finds a gap between readers.
-            for () in turns.iter().flat_map(|()| [(); 3]) {
-                let repository = match open(bench, Lock::Shared { wait: Duration::from_millis(100) }) {
-                    Ok(repository) => repository,
-                    Err(Error::Locked { .. }) => {
-                        locked += 1;
-                        continue;
+            while !done.load(Ordering::Relaxed) {
+                match open(bench, Lock::Shared { wait: Duration::from_millis(20) }) {
+                    Ok(repository) => {
+                        assert!(!repository.archives().is_empty());
+                        read_one_state(&repository).unwrap();
+                        let found = repository.verify(&Unobserved).unwrap();
+                        assert!(found.is_sound(), "{:?}", found.damage);
+                        read += 1;
                     }
+                    Err(Error::Locked { .. }) => locked += 1,
                     Err(error) => panic!("{error}"),
-                };
-                let entry = repository.archives().last().unwrap();
-                let archive = repository.archive(&entry.name).unwrap();
-                let item = archive.find(b"turn").unwrap();
-                let turn = String::from_utf8(archive.read_all(&item, 100).unwrap()).unwrap();
-                assert_eq!(entry.name, format!("turn-{turn}"));
-                assert!(archive.check(&Extraction::everything(), &Unobserved).unwrap().is_clean());
-                let found = repository.verify(&Unobserved).unwrap();
-                assert!(found.is_sound(), "{:?}", found.damage);
-                read += 1;
+                }
             }
             (read, locked)
         });
-        for turn in 1..=4 {
-            fs::write(bench.src().join("turn"), turn.to_string()).unwrap();
-            fs::write(bench.src().join("other"), noise(turn + 5, 300_000)).unwrap();
-            // A reader holds it up for as long as it reads, and no longer.
-            begins.send(()).unwrap();
-            bench.create(&format!("turn-{turn}"), &["--lock-wait", "5"]);
-            begins.send(()).unwrap();
-            bench.borg(&["prune", "--lock-wait", "5", "--keep-last", "1", &repo]);
-            begins.send(()).unwrap();
-            bench.borg(&["compact", "--lock-wait", "5", "--threshold", "0", &repo]);
+        // Without one, what is read may be gone in the middle; but what is read was there.
+        let without = scope.spawn(move || {
+            let mut whole = 0;
+            while !done.load(Ordering::Relaxed) {
+                let read = open(bench, Lock::Bypass).and_then(|repository| read_one_state(&repository));
+                whole += u32::from(read.is_ok());
+            }
+            whole
+        });
+        let end = End(done);
+        for turn in 1..=2 {
+            back_up_turn(bench, turn);
+            bench.borg(&["prune", "--lock-wait", "60", "--keep-last", "2", &repo]);
+            bench.borg(&["compact", "--lock-wait", "60", "--threshold", "0", &repo]);
         }
-        drop(begins);
-        let (read, locked) = reader.join().unwrap();
-        assert!(read > 0 && read + locked == 36, "{read} states, {locked} times the lock");
+        drop(end);
+        let ((read, locked), whole) = (with_a_lock.join().unwrap(), without.join().unwrap());
+        assert!(read > 0 && locked > 0, "{read} states, {locked} times the lock");
+        assert!(whole > 0, "without a lock, too");
     });
-    assert_eq!(traces(&bench), [""; 0]);
+    assert_eq!(traces(bench), [""; 0]);
     bench.borg(&["check", "--verify-data", &repo]);
+}
+
+#[test]
+fn a_writer_waits_for_a_reader_and_no_longer_and_other_readers_do_not_wait() {
+    let bench = Bench::with("repokey");
+    back_up_turn(&bench, 0);
+    let repo = bench.repo().display().to_string();
+    let reader = open(&bench, Lock::default()).unwrap();
+    bench.borg(&["list", "--lock-wait", "0", &repo]);
+    drop(open(&bench, Lock::Shared { wait: Duration::ZERO }).unwrap());
+    let args = ["create", "--lock-wait", "60", &format!("{repo}::turn-1"), "."];
+    let mut writer = bench.command(&bench.src(), &args).spawn().unwrap();
+    // It has begun, and waits for those who were there before.
+    while !bench.repo().join("lock.exclusive").exists() {
+        assert_eq!(writer.try_wait().unwrap(), None, "it waits");
+        std::thread::yield_now();
+    }
+    // Borg gives its place back while it waits, so that other readers come in, its own as well as we.
+    drop(open(&bench, Lock::Shared { wait: Duration::from_secs(30) }).unwrap());
+    read_one_state(&reader).unwrap();
+    assert_eq!(writer.try_wait().unwrap(), None, "it still waits");
+    drop(reader);
+    assert!(writer.wait().unwrap().success());
+    assert_eq!(traces(&bench), [""; 0]);
 }
 
 #[test]

@@ -11,8 +11,8 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{Bench, assert_same, assert_same_below, locate, noise};
-use reprise_borg::{Archive, Extraction, Item, Options};
+use common::{Bench, assert_same, assert_same_below, borg_1_4, locate, noise};
+use reprise_borg::{Archive, Extraction, Item, Options, Tam};
 use reprise_model::Unobserved;
 use serde_json::Value;
 
@@ -72,8 +72,12 @@ const COMPRESSIONS: [(&str, [u8; 2]); 7] = [
 
 /// Every compression, in one repository: trees, lists and tar streams.
 fn compare(encryption: &str) {
-    let bench = Bench::with(encryption);
-    for (seed, (compression, mark)) in (1..).zip(COMPRESSIONS) {
+    compare_with("borg", encryption, &COMPRESSIONS);
+}
+
+fn compare_with(borg: &str, encryption: &str, compressions: &[(&str, [u8; 2])]) {
+    let bench = Bench::of(borg, encryption);
+    for (seed, (compression, mark)) in (1..).zip(compressions.iter().copied()) {
         let name = format!("a{seed}");
         let src = bench.empty(&format!("src{seed}"));
         build(&src, seed * 1000);
@@ -249,4 +253,34 @@ fn keyfile() {
 #[test]
 fn keyfile_blake2() {
     compare("keyfile-blake2");
+}
+
+#[test]
+fn borg_1_4_with_every_encryption() {
+    let borg = borg_1_4();
+    let encryptions = [
+        "none",
+        "authenticated",
+        "authenticated-blake2",
+        "repokey",
+        "repokey-blake2",
+        "keyfile",
+        "keyfile-blake2",
+    ];
+    // One compression each, so that all have their turn.
+    for (encryption, compression) in encryptions.iter().zip(COMPRESSIONS) {
+        compare_with(&borg, encryption, &[compression]);
+    }
+}
+
+#[test]
+fn archives_of_borg_1_4_are_authenticated_each_on_its_own() {
+    for encryption in ["none", "repokey-blake2"] {
+        let bench = Bench::of(&borg_1_4(), encryption);
+        fs::write(bench.src().join("a"), "content").unwrap();
+        bench.create("a", &[]);
+        let repository = bench.open();
+        assert_eq!(repository.archive("a").unwrap().info().tam, Tam::Verified, "{encryption}");
+        assert!(repository.is_manifest_authenticated());
+    }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use common::{Bench, PASSPHRASE, assert_same_below, noise};
+use common::{Bench, PASSPHRASE, assert_same_below, borg_1_4, noise};
 use reprise_borg::{Error, Extraction, Lock, OpenOptions, Options, Repository, Server, Shell};
 use reprise_model::Unobserved;
 use secrecy::SecretString;
@@ -40,6 +40,10 @@ fn shell(ssh: String) -> Shell {
 }
 
 fn connect(bench: &Bench, ssh: String, interrupt: Option<Arc<AtomicBool>>) -> Result<Repository, Error> {
+    connect_by(bench, &shell(ssh), interrupt)
+}
+
+fn connect_by(bench: &Bench, shell: &Shell, interrupt: Option<Arc<AtomicBool>>) -> Result<Repository, Error> {
     let keys = [bench.path("home/.config/borg/keys")];
     let options = OpenOptions {
         passphrase: &|| Ok(Some(SecretString::from(PASSPHRASE))),
@@ -47,7 +51,7 @@ fn connect(bench: &Bench, ssh: String, interrupt: Option<Arc<AtomicBool>>) -> Re
         interrupt,
         ..OpenOptions::default()
     };
-    Repository::connect(&server(&bench.repo()), &shell(ssh), &options)
+    Repository::connect(&server(&bench.repo()), shell, &options)
 }
 
 /// Files of every size, some of them many times.
@@ -101,6 +105,21 @@ fn what_a_server_hands_out_is_what_borg_extracts() {
         drop(repository);
         assert!(!is_locked(&bench), "the lock is given back");
     }
+}
+
+#[test]
+fn a_server_of_borg_1_4_speaks_the_same() {
+    let bench = Bench::of(&borg_1_4(), "repokey-blake2");
+    fill(&bench.src());
+    bench.create("a", &[]);
+    let theirs = bench.borg_extract("a", "theirs");
+    let shell = Shell { borg: borg_1_4(), ..shell(rsh(&bench, "rsh", "")) };
+    let repository = connect_by(&bench, &shell, None).unwrap();
+    assert!(is_locked(&bench), "a reader keeps writers out");
+    assert_same_below(&extract(&repository, &bench, "ours"), &theirs);
+    assert!(repository.verify(&Unobserved).unwrap().is_sound());
+    drop(repository);
+    assert!(!is_locked(&bench), "the lock is given back");
 }
 
 #[test]

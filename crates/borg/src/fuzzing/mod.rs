@@ -8,8 +8,11 @@ mod compressed;
 mod metadata;
 mod stored;
 
-/// All targets by name.
-pub const TARGETS: [(&str, fn(&[u8])); 19] = [
+/// A target: its name, and what runs it with an input.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All targets.
+pub const TARGETS: [Target; 19] = [
     ("config", stored::config),
     ("index", stored::index),
     ("integrity", stored::integrity),
@@ -80,7 +83,7 @@ mod tests {
     /// Differs from `input` in a few places: bytes changed, repeated, cut out, or taken from elsewhere in it.
     fn altered(input: &[u8], next: &mut impl FnMut() -> usize) -> Vec<u8> {
         let mut altered = input.to_vec();
-        for _ in 0..1 + next() % 4 {
+        for _ in 0..=next() % 4 {
             let len = altered.len().max(1);
             let (at, from) = (next() % len, next() % len);
             let end = (from + next() % 16).min(altered.len());
