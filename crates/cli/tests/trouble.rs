@@ -173,7 +173,7 @@ fn a_writer_is_waited_for_as_long_as_is_asked() {
     let bench = Bench::new("none", small);
     let locked = "borg with-lock repo sh -c 'touch held; while ! [ -e done ]; do sleep 0.05; done'";
     let mut writer = start(&mut bench.command("sh", &["-ec", locked]));
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + Duration::from_mins(1);
     while !bench.path("held").exists() {
         assert!(Instant::now() < until, "borg takes no lock");
         std::thread::sleep(Duration::from_millis(20));

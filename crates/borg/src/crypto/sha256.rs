@@ -156,6 +156,8 @@ mod x86 {
         _mm_shuffle_epi8(little, _mm_set_epi64x(0x0c0d_0e0f_0809_0a0b, 0x0405_0607_0001_0203))
     }
 
+    #[expect(clippy::many_single_char_names, reason = "the names of FIPS 180-4")]
+    #[expect(clippy::needless_range_loop, reason = "it goes through several slices at the same time")]
     #[target_feature(enable = "sha,ssse3,sse4.1")]
     fn rounds<const N: usize>(lanes: [&mut Lane<'_>; N], count: usize) {
         let mut abef = [_mm_setzero_si128(); N];

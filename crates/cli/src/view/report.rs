@@ -93,8 +93,8 @@ impl Gap {
     fn of(lost: &LostItems) -> Self {
         let text =
             |path: &Option<Vec<u8>>| path.as_ref().map(|path| String::from_utf8_lossy(path).into_owned());
-        let (first, last) = (lost.pieces.start + 1, lost.pieces.end);
-        Self { first, last, of: lost.of, after: text(&lost.after), before: text(&lost.before) }
+        let (first, end) = (lost.pieces.start + 1, lost.pieces.end);
+        Self { first, last: end, of: lost.of, after: text(&lost.after), before: text(&lost.before) }
     }
 }
 
