@@ -113,8 +113,8 @@ fn missing_metadata_costs_what_a_repair_by_borg_would_lose() {
 /// Stands for the number of the last piece.
 const LAST: usize = usize::MAX;
 
-/// What is read once `lose` has made metadata chunks of no use is what borg's own repair leaves of the archive.
-fn as_a_repair(encryption: &str, cases: &[&[usize]], lose: &dyn Fn(&Bench, &[Id])) {
+/// What is read once `damage` has made metadata chunks of no use is what borg's own repair leaves of the archive.
+fn as_a_repair(encryption: &str, cases: &[&[usize]], damage: &dyn Fn(&Bench, &[Id])) {
     let bench = prepared(encryption);
     let ids = metadata(&bench);
     let end = ids.len() - 1;
@@ -131,7 +131,7 @@ fn as_a_repair(encryption: &str, cases: &[&[usize]], lose: &dyn Fn(&Bench, &[Id]
             assert!(std::process::Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
         };
         copy(&bench.path("sound"), &bench.repo());
-        lose(&bench, &pieces.iter().map(|piece| ids[*piece]).collect::<Vec<_>>());
+        damage(&bench, &pieces.iter().map(|piece| ids[*piece]).collect::<Vec<_>>());
         let (items, lost) = read(&bench.open());
         let count = assert_only_gaps(&whole, &items, &lost);
         assert!(count > 0 && count < whole.len(), "{count}");
@@ -239,7 +239,7 @@ fn whatever_is_lost_all_items_that_lie_in_what_is_left_are_read_and_no_others() 
         let bench = Bench::new();
         let mut stream = Vec::new();
         let mut ends = Vec::new();
-        for number in 0..1 + dice(&mut state, 40) {
+        for number in 0..=dice(&mut state, 40) {
             let mut further = Vec::new();
             if dice(&mut state, 3) == 0 {
                 let value = vec![b'v'; dice(&mut state, 300) as usize];

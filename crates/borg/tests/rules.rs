@@ -6,12 +6,13 @@ use std::process::{Command, Stdio};
 
 use reprise_borg::{Rules, Selection};
 
-/// Reads cases from standard input and answers each with one character a path: 1 if it is selected, or `error`.
+/// Reads cases from standard input and answers each with one character a path: 1 if it is selected, or `error`;
+/// `expression` where Python knows no such regular expression: other engines draw that line elsewhere.
 ///
 /// A case is options, each followed by its value, and after `--` paths, as `borg list` gets them; NUL between them, on one line
 /// of hexadecimal digits. The first line is the paths to select from.
 const ORACLE: &str = r"
-import argparse, sys
+import argparse, re, sys
 from borg.archiver import Archiver
 from borg import patterns
 take = lambda line: [part.decode() for part in bytes.fromhex(line.strip()).split(b'\0')]
@@ -32,6 +33,7 @@ def selected(words):
     return ''.join('1' if matcher.match(path) else '0' for path in paths)
 for line in sys.stdin:
     try: print(selected(take(line)))
+    except re.error: print('expression')
     except Exception: print('error')
 ";
 
@@ -173,7 +175,7 @@ fn any_rules_in_any_order_mean_what_borg_says() {
     let answers: Vec<&str> = answered.lines().collect();
     assert_eq!(answers.len(), cases.len());
     let (mut mixed, mut refused) = (0, 0);
-    for (case, theirs) in cases.iter().zip(answers) {
+    for (case, theirs) in cases.iter().zip(answers).filter(|(_, theirs)| *theirs != "expression") {
         let ours = match case.ours() {
             Ok(selection) => {
                 paths.iter().map(|path| if selection.includes(path.as_bytes()) { '1' } else { '0' }).collect()
