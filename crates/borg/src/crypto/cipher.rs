@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn keyed_hashes_are_those_of_the_libraries() {
-        let bytes: Vec<u8> = (0..5000_u32).map(|n| (n * n >> 3) as u8).collect();
+        let bytes: Vec<u8> = (0..5000_u32).map(|n| ((n * n) >> 3) as u8).collect();
         let messages: Vec<&[u8]> =
             [0, 1, 63, 64, 65, 127, 128, 129, 5000, 4000].map(|n| &bytes[..n]).to_vec();
         for key in [&bytes[..0], &bytes[..32], &bytes[..64], &bytes[..65], &bytes[..128]] {
