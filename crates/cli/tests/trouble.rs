@@ -67,7 +67,8 @@ fn small(src: &Path) {
 /// So much metadata that it is several pieces.
 fn many(src: &Path) {
     let padding = "x".repeat(200);
-    for number in 0..3000 {
+    // Enough for the one in the middle to be neither in the first nor in the last piece of 512 KiB at most.
+    for number in 0..8000 {
         fs::write(src.join(format!("file-{number:04}-{padding}")), "").unwrap();
     }
 }
