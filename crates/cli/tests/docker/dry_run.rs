@@ -33,7 +33,7 @@ fn a_dry_run_changes_nothing_and_shows_the_plan_that_a_run_follows() {
 
     shop.expect_as_before(&before);
     assert!(!elsewhere.exists());
-    assert!(!shop.state.exists(), "a state directory was made");
+    shop.expect_nothing_begun();
     assert_same(&repository_before, &repository(), "the repository is not as before");
 
     let run = shop.restore(&[]).expect(0);
@@ -58,5 +58,5 @@ fn what_a_run_would_refuse_a_dry_run_refuses() {
     assert_eq!(error(&dry.stderr), error(&real.stderr));
     let json = shop.reprise(&[&to[..], &["--dry-run", "--json"]].concat()).expect(2).json();
     assert_eq!(json["ready"], false);
-    assert!(!shop.state.exists());
+    shop.expect_nothing_begun();
 }

@@ -30,7 +30,7 @@ fn expect_undone(shop: &Shop, before: &Before) {
 #[track_caller]
 fn expect_untouched(shop: &Shop, before: &Before) {
     shop.expect_as_before(before);
-    assert!(!shop.state.exists(), "an operation was begun");
+    shop.expect_nothing_begun();
 }
 
 /// The largest file below `directory`.

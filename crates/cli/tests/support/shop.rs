@@ -340,6 +340,14 @@ impl Shop {
         found
     }
 
+    /// No operation was begun, and nothing else recorded but which repository was read.
+    #[track_caller]
+    pub fn expect_nothing_begun(&self) {
+        for entry in fs::read_dir(&self.state).into_iter().flatten() {
+            assert_eq!(entry.unwrap().file_name(), "repositories", "more was recorded");
+        }
+    }
+
     /// Fails the test unless everything is as `before`, and nothing of an operation is left over.
     #[track_caller]
     pub fn expect_as_before(&self, before: &Before) {
