@@ -82,5 +82,5 @@ pub use lock::Lock;
 pub use manifest::ArchiveEntry;
 pub use pattern::{Pattern, Rules, Selection, Style};
 pub use remote::{Server, Shell};
-pub use repository::{OpenOptions, Repository};
+pub use repository::{Buffers, OpenOptions, Repository};
 pub use verify::{Damage, Verification, VerifiedArchive};

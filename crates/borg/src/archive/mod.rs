@@ -74,7 +74,26 @@ impl<'r> Archive<'r> {
     /// is not used. Where metadata is damaged, the catalogue has what is left and tells of the rest
     /// ([`Catalogue::lost`]). The observer hears of items.
     pub fn catalogue(&self, cache: Option<&Path>, observer: &dyn Observer) -> Result<Catalogue, Error> {
+        let catalogue = Catalogue::of(self, cache, observer)?;
+        if let Some(cache) = cache {
+            self.keep(&catalogue, cache);
+        }
+        Ok(catalogue)
+    }
+
+    /// The same, but what is made is not kept yet: [`Archive::keep`] does that, which takes a while, while the catalogue is
+    /// in use already.
+    pub fn catalogue_at_hand(
+        &self,
+        cache: Option<&Path>,
+        observer: &dyn Observer,
+    ) -> Result<Catalogue, Error> {
         Catalogue::of(self, cache, observer)
+    }
+
+    /// Keeps its catalogue below the directory `cache`, unless it came from there.
+    pub fn keep(&self, catalogue: &Catalogue, cache: &Path) {
+        catalogue.keep(self, cache);
     }
 
     /// The item at `path`. A further name of a hard-linked file comes with the content of the first, so that it can be

@@ -24,7 +24,7 @@ pub(crate) fn same_when_kept(key: &Key, views: &[View<'_>]) {
     let read = file::read(&seal, kept.as_slice(), kept.len() as u64).expect("what was written");
     assert!(read == table, "the same table");
 
-    let catalogue = Catalogue { table, lost: Vec::new() };
+    let catalogue = Catalogue { table, lost: Vec::new(), is_kept: false };
     assert_eq!(catalogue.len(), views.len());
     let (mut path, mut further) = (Vec::new(), Vec::new());
     for (node, view) in catalogue.in_order().zip(views) {
@@ -57,7 +57,7 @@ pub(crate) fn any_table(content: &[u8]) {
     if !table.is_sound() {
         return;
     }
-    let catalogue = Catalogue { table, lost: Vec::new() };
+    let catalogue = Catalogue { table, lost: Vec::new(), is_kept: false };
     let nodes = (0..catalogue.node_count().min(100) as u32).map(Node);
     for node in nodes.chain([catalogue.root()]) {
         let entry = catalogue.entry(node);

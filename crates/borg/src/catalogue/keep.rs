@@ -61,7 +61,8 @@ impl Shelf {
         file::read(seal, File::from(file), found.st_size.try_into().ok()?)
     }
 
-    /// Keeps the catalogue of an archive. Whoever looks for it sees the whole of it or nothing.
+    /// Keeps the catalogue of an archive. Whoever looks for it sees the whole of it or nothing. It is not forced to disk,
+    /// which may take many seconds where others write: what a power cut leaves of it is not sound, and made again.
     pub fn keep(&self, archive: Id, seal: &Seal, table: &Table) -> io::Result<()> {
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(io::Error::other)?;
@@ -70,7 +71,6 @@ impl Shelf {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = File::from(openat(&self.dir, &unfinished, flags, PRIVATE_FILE)?);
         let kept = file::write(table, seal, &file)
-            .and_then(|()| file.sync_data())
             .and_then(|()| Ok(renameat(&self.dir, &unfinished, &self.dir, &name)?));
         if kept.is_err() {
             let _ = unlinkat(&self.dir, &unfinished, AtFlags::empty());

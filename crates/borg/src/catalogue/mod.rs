@@ -21,7 +21,7 @@ use std::path::Path;
 
 use reprise_model::Observer;
 
-use crate::archive::{Archive, Found, LostItems, Spot};
+use crate::archive::{Archive, Found, LostItems};
 use crate::extract::normalize;
 use crate::item::{Item, Kind, View};
 use crate::msgpack::{Fault, Reader};
@@ -57,6 +57,8 @@ impl Node {
 pub struct Catalogue {
     table: Table,
     lost: Vec<LostItems>,
+    /// Whether it was found kept.
+    is_kept: bool,
 }
 
 impl Catalogue {
@@ -66,23 +68,29 @@ impl Catalogue {
         cache: Option<&Path>,
         observer: &dyn Observer,
     ) -> Result<Self, Error> {
-        let repository = archive.repository;
         let id = archive.info().id;
-        let seal = Seal::new(repository.key(), repository.id(), id);
-        let shelf = cache.and_then(|cache| Shelf::open(cache, repository.id()));
-        if let Some(table) = shelf.as_ref().and_then(|shelf| shelf.read(id, &seal)) {
+        let shelf = cache.and_then(|cache| Shelf::open(cache, archive.repository.id()));
+        if let Some(table) = shelf.and_then(|shelf| shelf.read(id, &seal(archive))) {
             // Its chunks are those of the archive, unless the file is a forgery.
             if table.pieces.iter().map(|id| Id(*id)).eq(archive.stream.iter().copied()) {
-                return Ok(Self { table, lost: Vec::new() });
+                return Ok(Self { table, lost: Vec::new(), is_kept: true });
             }
         }
-        let catalogue = Self::build(archive, observer)?;
-        if let Some(shelf) = shelf.filter(|_| catalogue.lost.is_empty()) {
-            // Not being able to keep it costs time later, and nothing else.
-            let _ = shelf.keep(id, &seal, &catalogue.table);
+        Self::build(archive, observer)
+    }
+
+    /// Keeps it below the directory `cache`, if it is that of `archive`, new and whole. Not being able to costs time later,
+    /// and nothing else.
+    pub(crate) fn keep(&self, archive: &Archive<'_>, cache: &Path) {
+        let repository = archive.repository;
+        let is_its_own = self.table.pieces.iter().map(|id| Id(*id)).eq(archive.stream.iter().copied());
+        if self.is_kept || !self.lost.is_empty() || !is_its_own {
+            return;
+        }
+        if let Some(shelf) = Shelf::open(cache, repository.id()) {
+            let _ = shelf.keep(archive.info().id, &seal(archive), &self.table);
             let _ = shelf.tidy(repository.archives().iter().map(|entry| entry.id));
         }
-        Ok(catalogue)
     }
 
     fn build(archive: &Archive<'_>, observer: &dyn Observer) -> Result<Self, Error> {
@@ -108,7 +116,7 @@ impl Catalogue {
                 }
             }
         })?;
-        Ok(Self { table: builder.finish(&archive.stream), lost })
+        Ok(Self { table: builder.finish(&archive.stream), lost, is_kept: false })
     }
 
     /// How many items the archive has, those of one path counted each.
@@ -131,6 +139,11 @@ impl Catalogue {
         Some(Node(index)).filter(|_| (index as usize) < self.table.rows.len())
     }
 
+    /// Whether it was found on disk.
+    pub fn is_kept(&self) -> bool {
+        self.is_kept
+    }
+
     /// Where the archive's metadata is lost, and with it items that are not here. Such a catalogue is not kept.
     pub fn lost(&self) -> &[LostItems] {
         &self.lost
@@ -143,8 +156,14 @@ impl Catalogue {
 
     /// What lies in a directory, sorted by name (as bytes).
     pub fn children(&self, node: Node) -> impl ExactSizeIterator<Item = Node> + '_ {
-        let row = self.table.row(node.0);
-        self.table.children(&row).iter().map(|child| Node(u32::from_le_bytes(*child)))
+        self.children_from(node, 0)
+    }
+
+    /// The same without the first `skipped` of them, which takes no longer for many.
+    pub fn children_from(&self, node: Node, skipped: usize) -> impl ExactSizeIterator<Item = Node> + '_ {
+        let children = self.table.children(&self.table.row(node.0));
+        let rest = children.get(skipped..).unwrap_or_default();
+        rest.iter().map(|child| Node(u32::from_le_bytes(*child)))
     }
 
     /// What is called `name` in a directory.
@@ -255,44 +274,72 @@ impl Catalogue {
         true
     }
 
+    /// Whether any item has extended attributes.
+    pub fn has_xattrs(&self) -> bool {
+        self.in_order().any(|node| self.table.row(node.0).has(flag::XATTRS))
+    }
+
     /// The whole item of a node, decoded again from the archive's metadata: with chunks, extended attributes and ACLs. A
     /// further name of a file comes with the content of the first. For a directory without an item, one without attributes.
     pub fn item(&self, repository: &Repository, node: Node) -> Result<Item, Error> {
+        self.item_by(node, |id| repository.read_metadata(id))
+    }
+
+    /// The same, with chunks of metadata ([`Repository::read_metadata`]) from `piece`, which may keep them: neighbours
+    /// are described in the same ones.
+    pub fn item_by<P: AsRef<Vec<u8>>>(
+        &self,
+        node: Node,
+        mut piece: impl FnMut(&Id) -> Result<P, Error>,
+    ) -> Result<Item, Error> {
         let row = self.table.row(node.0);
         if row.has(flag::IMPLICIT) {
             let mut item = Item { mode: row.mode, ..Item::default() };
             self.path(node, &mut item.path);
             return Ok(item);
         }
-        let mut item = self.decode(repository, row)?;
+        let mut item = self.decode(row, &mut piece)?;
         if item.chunks.is_none() && row.first != NONE && item.kind() == Kind::File {
-            let first = self.decode(repository, self.table.row(row.first))?;
+            let first = self.decode(self.table.row(row.first), &mut piece)?;
             item.chunks = first.chunks;
             item.chunks_healthy = first.chunks_healthy;
         }
         Ok(item)
     }
 
-    fn decode(&self, repository: &Repository, row: Row) -> Result<Item, Error> {
-        let spot = Spot { piece: row.piece, offset: row.offset };
+    fn decode<P: AsRef<Vec<u8>>>(
+        &self,
+        row: Row,
+        piece: &mut impl FnMut(&Id) -> Result<P, Error>,
+    ) -> Result<Item, Error> {
         let malformed = |fault: Fault| Error::Invalid { reason: format!("an item is malformed: {fault}") };
-        let mut chunks = repository.chunks();
-        let mut buffer = Vec::new();
+        let mut ids = self.table.pieces.iter().skip(row.piece as usize).map(|id| Id(*id));
+        let Some(first) = ids.next() else { return Err(malformed(Fault::Incomplete)) };
+        let first = piece(&first)?;
+        let begin = first.as_ref().get(row.offset as usize..).unwrap_or_default();
+        // Most are in one piece.
+        match View::decode(&mut Reader::new(begin)) {
+            Err(Fault::Incomplete) => {}
+            decoded => return decoded.map(View::to_item).map_err(malformed),
+        }
+        let mut rest = begin.to_vec();
         let mut needed = 0;
-        for id in self.table.pieces.iter().skip(spot.piece as usize) {
-            buffer.extend_from_slice(chunks.read(&Id(*id), None)?);
+        for id in ids {
+            rest.extend_from_slice(piece(&id)?.as_ref());
             // Doubling keeps one huge item from being decoded again and again.
-            let rest = buffer.get(spot.offset as usize..).unwrap_or_default();
             if rest.len() < needed {
                 continue;
             }
-            match View::decode(&mut Reader::new(rest)) {
-                Ok(view) => return Ok(view.to_item()),
+            match View::decode(&mut Reader::new(&rest)) {
                 Err(Fault::Incomplete) => needed = rest.len() * 2,
-                Err(fault) => return Err(malformed(fault)),
+                decoded => return decoded.map(View::to_item).map_err(malformed),
             }
         }
-        let rest = buffer.get(spot.offset as usize..).unwrap_or_default();
-        View::decode(&mut Reader::new(rest)).map(View::to_item).map_err(malformed)
+        View::decode(&mut Reader::new(&rest)).map(View::to_item).map_err(malformed)
     }
+}
+
+/// What a catalogue of `archive` is sealed with on disk.
+fn seal(archive: &Archive<'_>) -> Seal {
+    Seal::new(archive.repository.key(), archive.repository.id(), archive.info().id)
 }

@@ -36,14 +36,35 @@ pub(crate) struct Chunks<'r> {
     contents: Vec<Vec<u8>>,
 }
 
+/// What reading chunks takes beside what comes of it: kept for the next ones, it saves time.
+#[derive(Default)]
+pub struct Buffers {
+    decompressor: Decompressor,
+    sealed: Vec<Vec<u8>>,
+    contents: Vec<Vec<u8>>,
+}
+
+impl fmt::Debug for Buffers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Buffers").finish_non_exhaustive()
+    }
+}
+
 impl<'r> Chunks<'r> {
     pub fn new(repository: &'r Repository) -> Self {
-        Self {
-            repository,
-            decompressor: Decompressor::default(),
-            sealed: vec![Vec::new()],
-            contents: vec![Vec::new()],
-        }
+        Self::with(repository, Buffers::default())
+    }
+
+    pub fn with(repository: &'r Repository, buffers: Buffers) -> Self {
+        let Buffers { decompressor, mut sealed, mut contents } = buffers;
+        sealed.resize_with(sealed.len().max(1), Vec::new);
+        contents.resize_with(contents.len().max(1), Vec::new);
+        Self { repository, decompressor, sealed, contents }
+    }
+
+    pub fn into_buffers(self) -> Buffers {
+        let Self { decompressor, sealed, contents, .. } = self;
+        Buffers { decompressor, sealed, contents }
     }
 
     /// The content of a chunk. `known` is what an item says about it: its size is then enforced.

@@ -5,8 +5,8 @@ pub(crate) mod config;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use reprise_model::Observer;
 use secrecy::SecretString;
@@ -22,6 +22,7 @@ use crate::store::{Local, Store};
 use crate::verify::{self, Verification};
 use crate::{Error, Id};
 
+pub use chunks::Buffers;
 pub(crate) use chunks::{Chunks, Sealed};
 use config::Config;
 
@@ -81,7 +82,7 @@ pub struct Repository {
     ignore_invalid_archive_tam: bool,
     seen_later: Option<String>,
     // Declared last: fields are dropped in order, and nothing may be read once the lock is gone.
-    _lock: Option<SharedLock>,
+    lock: Mutex<Option<SharedLock>>,
 }
 
 impl Repository {
@@ -151,7 +152,7 @@ impl Repository {
             store,
             ignore_invalid_archive_tam: options.ignore_invalid_archive_tam,
             seen_later,
-            _lock: lock,
+            lock: Mutex::new(lock),
         })
     }
 
@@ -214,6 +215,38 @@ impl Repository {
         let mut chunks = self.chunks();
         chunks.read(&chunk.id, Some(chunk))?;
         Ok(chunks.into_content())
+    }
+
+    /// The contents of chunks, verified, from any thread: each is handed to `take` with its number, in any order. Sooner
+    /// than one after the other.
+    pub fn read_chunks(
+        &self,
+        chunks: &[Chunk],
+        buffers: &mut Buffers,
+        take: impl FnMut(usize, Result<&[u8], Error>),
+    ) {
+        let mut reader = Chunks::with(self, std::mem::take(buffers));
+        reader.read_each(chunks, take);
+        *buffers = reader.into_buffers();
+    }
+
+    /// A chunk of an archive's metadata, verified, from any thread: see [`crate::Catalogue::item_by`].
+    pub fn read_metadata(&self, id: &Id) -> Result<Vec<u8>, Error> {
+        let mut chunks = self.chunks();
+        chunks.read(id, None)?;
+        Ok(chunks.into_content())
+    }
+
+    /// Gives the lock back before the repository is closed: for a process that ends while threads of its own still hold it.
+    /// What somebody reads from it afterwards may be missing, as writers go on; it is verified as ever. The lock on a
+    /// server is its own affair, and goes with the connection.
+    pub fn unlock(&self) {
+        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
+    /// Whether its segment files are at hand, not on a server.
+    pub fn is_local(&self) -> bool {
+        self.store.local().is_some()
     }
 
     /// Bytes of all segment files: what the repository takes, but for its index. A server does not tell.
