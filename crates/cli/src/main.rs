@@ -15,6 +15,7 @@ mod progress;
 mod repository;
 mod selection;
 mod signals;
+mod troubles;
 mod ui;
 mod view;
 

@@ -98,6 +98,20 @@ impl Shelf {
         Pid::from_raw(source.split(' ').next().unwrap().parse().unwrap()).unwrap()
     }
 
+    /// What the mounts in the background told.
+    fn log(&self) -> String {
+        fs::read_to_string(self.path("state/mount.log")).unwrap_or_default()
+    }
+
+    /// Damages one of the two files that make up nearly all of the largest segment.
+    fn damage(&self) {
+        let segments = fs::read_dir(self.path("repo/data/0")).unwrap().map(|entry| entry.unwrap().path());
+        let largest = segments.max_by_key(|path| fs::metadata(path).unwrap().len()).unwrap();
+        let mut content = fs::read(&largest).unwrap();
+        content[6_000_000] ^= 1;
+        fs::write(largest, content).unwrap();
+    }
+
     fn is_locked(&self) -> bool {
         fs::read_to_string(self.path("repo/lock.roster")).is_ok_and(|roster| roster.contains("[["))
     }
@@ -274,22 +288,96 @@ fn all_archives_of_a_repository_are_directories() {
 }
 
 #[test]
+fn archives_among_others_look_as_borg_shows_them_and_are_looked_into_late() {
+    let shelf = Shelf::new();
+    shelf.back_up("two");
+    shelf.borg(&["mount", "repo", "theirs"]);
+    wait_until("borg's mount", || shelf.is_mounted("theirs"));
+    shelf.reprise(&["mount", "repo", "ours"]).expect(0);
+    let about = |mount: &str, name: &str| {
+        let data = fs::metadata(shelf.path(mount).join(name)).unwrap();
+        (data.mode(), data.uid(), data.gid(), data.mtime(), data.atime(), data.ctime())
+    };
+    let catalogues = || {
+        let dirs = fs::read_dir(shelf.path("cache")).into_iter().flatten();
+        dirs.map(|dir| fs::read_dir(dir.unwrap().path()).unwrap().count()).sum::<usize>()
+    };
+    for name in ["one", "two"] {
+        assert_eq!(about("ours", name), about("theirs", name), "{name} (ours, then theirs)");
+    }
+    assert_eq!(about("ours", "").0, about("theirs", "").0);
+    assert_eq!(catalogues(), 0, "nobody has looked into any of them");
+    let inside = about("ours", "two/dir");
+    wait_until("the catalogue being kept", || catalogues() == 1);
+    assert_eq!(inside, about("theirs", "two/dir"));
+    assert_eq!(about("ours", "two"), about("theirs", "two"), "also once it was looked into");
+    shelf.reprise(&["umount", "ours"]).expect(0);
+    shelf.borg(&["umount", "theirs"]);
+}
+
+#[test]
+fn the_kernel_stops_asking_for_attributes_that_nothing_has() {
+    let shelf = Shelf::new();
+    run(shelf
+        .command("borg", &["create", "../repo::plain", "dir/again", "link"])
+        .current_dir(shelf.path("src")))
+    .expect(0);
+    shelf.reprise(&["mount", "repo::plain", "ours"]).expect(0);
+    let path = shelf.path("ours/dir/again");
+    let unsupported = Err(rustix::io::Errno::OPNOTSUPP);
+    assert_eq!(rustix::fs::llistxattr(&path, &mut [0; 64]), unsupported);
+    assert_eq!(rustix::fs::lgetxattr(&path, "user.comment", &mut [0; 64]), unsupported);
+    let listed = run(Command::new("ls").arg("-l").arg(shelf.path("ours/dir"))).expect(0);
+    assert!(listed.stdout.contains("again") && listed.stderr.is_empty(), "{}", listed.stderr);
+    shelf.reprise(&["umount", "ours"]).expect(0);
+}
+
+#[test]
+fn without_a_lock_backups_do_not_wait() {
+    let shelf = Shelf::new();
+    shelf.reprise(&["mount", "--bypass-lock", "repo::one", "ours"]).expect(0);
+    assert!(!shelf.is_locked());
+    shelf.borg(&["create", "repo::meanwhile", "src/nothing"]);
+    assert_eq!(fs::read(shelf.path("ours/dir/again")).unwrap(), noise(2, 4_000_000));
+    shelf.reprise(&["umount", "ours"]).expect(0);
+}
+
+#[test]
+fn users_without_privileges_mount_through_fusermount() {
+    let shelf = Shelf::new();
+    fs::copy(env!("CARGO_BIN_EXE_reprise"), shelf.path("reprise")).unwrap();
+    let owned = Command::new("chown").args(["-R", "65534:65534"]).arg(shelf.dir.path()).status().unwrap();
+    assert!(owned.success());
+    // Some machines keep /dev/fuse for root, and then nobody else could: here they have one as most machines have it, in a
+    // namespace that nobody else sees.
+    let script = "mknod -m 666 fuse c 10 229; mount --bind fuse /dev/fuse
+        as_nobody() { setpriv --reuid=65534 --regid=65534 --clear-groups \"$@\"; }
+        as_nobody ./reprise mount --numeric-ids repo::one ours
+        grep -q $PWD/ours /proc/self/mountinfo; as_nobody md5sum ours/dir/large src/dir/large
+        as_nobody ./reprise umount ours; ! grep -q $PWD/ours /proc/self/mountinfo";
+    let read = run(&mut shelf.command("unshare", &["--mount", "sh", "-ec", script])).expect(0);
+    let sums: Vec<&str> = read.stdout.lines().map(|line| &line[..32]).collect();
+    assert!(sums.len() == 2 && sums[0] == sums[1], "{sums:?} {}", read.stderr);
+    assert!(!shelf.is_mounted("ours") && !shelf.is_locked());
+}
+
+#[test]
 fn what_is_lost_is_an_error_and_nothing_else_is() {
     let shelf = Shelf::new();
     shelf.reprise(&["mount", "repo::one", "ours"]).expect(0);
-    // Damage that comes after mounting, in the midst of one of the two files that make up nearly all of the segment.
-    let segments: Vec<PathBuf> =
-        fs::read_dir(shelf.path("repo/data/0")).unwrap().map(|entry| entry.unwrap().path()).collect();
-    let largest = segments.iter().max_by_key(|path| fs::metadata(path).unwrap().len()).unwrap();
-    let mut content = fs::read(largest).unwrap();
-    content[6_000_000] ^= 1;
-    fs::write(largest, content).unwrap();
+    // Damage that comes after mounting.
+    shelf.damage();
     let read = |name: &str| fs::read(shelf.path("ours/dir").join(name));
     let (damaged, whole) = if read("large").is_err() { ("large", "again") } else { ("again", "large") };
     // Twice: a failure is not kept for good, and does no harm.
     for _ in 0..2 {
         assert_eq!(read(damaged).unwrap_err().raw_os_error(), Some(5));
     }
+    let log = shelf.log();
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains(": bytes ")).collect();
+    assert_eq!(lines.len(), 1, "said once, where somebody who got the error can look: {log}");
+    assert!(lines[0].contains(&format!("dir/{damaged} in one: bytes ")), "{log}");
+    assert!(lines[0].contains("cannot be read: "), "{log}");
     assert!(read(whole).unwrap() == if whole == "again" { noise(2, 4_000_000) } else { noise(1, 9_000_000) });
     for number in 0..200 {
         assert_eq!(read(&format!("small-{number:03}")).unwrap(), noise(number, 900));
@@ -337,6 +425,38 @@ fn a_signal_ends_it_in_good_order_even_while_it_is_used() {
     assert_eq!(content, noise(1, 9_000_000), "who has it open reads on");
     drop(file);
     wait_until("its end", || !shelf.is_locked());
+}
+
+#[test]
+fn who_never_leaves_does_not_keep_it_from_ending() {
+    let shelf = Shelf::new();
+    shelf.reprise(&["mount", "repo::one", "ours"]).expect(0);
+    let file = File::open(shelf.path("ours/dir/large")).unwrap();
+    let server = shelf.server("ours");
+    kill_process(server, Signal::HUP).unwrap();
+    wait_until("it being out of sight", || !shelf.is_mounted("ours"));
+    wait_until("its end", || test_kill_process(server).is_err());
+    assert!(!shelf.is_locked(), "the lock was given back");
+    let error = file.read_at(&mut [0; 10], 5_000_000).unwrap_err().raw_os_error();
+    assert!(matches!(error, Some(107 | 103)), "{error:?}");
+}
+
+#[test]
+fn in_the_foreground_what_is_lost_is_told_on_standard_error() {
+    let shelf = Shelf::new();
+    let server = shelf
+        .command(env!("CARGO_BIN_EXE_reprise"), &["mount", "--foreground", "repo::one", "ours"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_until("the mount", || shelf.is_mounted("ours"));
+    shelf.damage();
+    let lost = ["large", "again"].map(|name| fs::read(shelf.path("ours/dir").join(name)).is_err());
+    assert_eq!(lost.iter().filter(|lost| **lost).count(), 1);
+    kill_process(Pid::from_child(&server), Signal::INT).unwrap();
+    let said = String::from_utf8(server.wait_with_output().unwrap().stderr).unwrap();
+    assert!(said.contains(" in one: bytes ") && said.contains("cannot be read"), "{said}");
+    assert_eq!(shelf.log(), "");
 }
 
 #[test]

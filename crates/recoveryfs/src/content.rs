@@ -1,23 +1,17 @@
 //! Ranges of files, through the cache. Knows nothing of FUSE.
-//!
-//! Who reads a file from one end to the other finds the next chunks decoded. Threads of low standing do that: what
-//! somebody waits for is never behind what somebody may want.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::thread::{self, JoinHandle};
+use std::ops::{Deref, Range};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
-use reprise_borg::{Chunk, Error, Item, Repository};
+use reprise_borg::{Chunk, Error, Id, Item, Repository};
 
-use crate::cache::{ChunkCache, Content};
+use crate::ahead::Ahead;
+use crate::cache::{ChunkCache, Content, Look};
+use crate::decode::Decoder;
+use crate::track::Track;
 
-/// Chunks decoded ahead of who reads on.
-const AHEAD: usize = 3;
-/// Threads that decode ahead.
-const THREADS: usize = 2;
-/// The kernel asks from several threads, so that requests come a little out of order.
-const SLACK: u64 = 2 << 20;
+/// After so many reads here and there that had to wait, a file is wanted as a whole.
+const STRAYS: u32 = 3;
 
 /// A file that somebody has open.
 #[derive(Debug)]
@@ -25,8 +19,14 @@ pub struct OpenFile {
     chunks: Vec<Chunk>,
     /// Where each chunk begins, and at last where the file ends.
     starts: Vec<u64>,
-    /// Where the last read ended.
-    position: AtomicU64,
+    way: Mutex<Way>,
+}
+
+#[derive(Debug, Default)]
+struct Way {
+    track: Track,
+    /// Reads here and there that had to wait.
+    strays: u32,
 }
 
 impl OpenFile {
@@ -40,111 +40,153 @@ impl OpenFile {
             end = end.saturating_add(u64::from(chunk.size));
             starts.push(end);
         }
-        Self { chunks, starts, position: AtomicU64::new(0) }
+        Self { chunks, starts, way: Mutex::default() }
     }
 
-    /// The number of the chunk that holds the byte at `offset`, or that of chunks beyond the end.
-    fn chunk_at(&self, offset: u64) -> usize {
-        self.starts.partition_point(|start| *start <= offset) - 1
+    /// Its chunks, in order.
+    pub fn chunks(&self) -> &[Chunk] {
+        &self.chunks
     }
+
+    /// Bytes in it.
+    pub fn size(&self) -> u64 {
+        self.starts.last().copied().unwrap_or_default()
+    }
+
+    /// The first chunk that begins at `offset` or after.
+    fn begins(&self, offset: u64) -> usize {
+        self.starts.partition_point(|start| *start < offset).min(self.chunks.len())
+    }
+
+    /// How many chunks have ended at `offset`.
+    fn ended(&self, offset: u64) -> usize {
+        self.starts[1..].partition_point(|end| *end <= offset)
+    }
+}
+
+/// Part of a file.
+#[derive(Debug)]
+pub enum Piece {
+    /// Of one chunk.
+    Within(Content, Range<usize>),
+    /// Of several.
+    Joined(Vec<u8>),
+}
+
+impl Deref for Piece {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Within(content, range) => &content[range.clone()],
+            Self::Joined(joined) => joined,
+        }
+    }
+}
+
+/// Bytes of a file that cannot be read.
+#[derive(Debug)]
+pub struct Lost {
+    /// Which: those of a chunk.
+    pub range: Range<u64>,
+    /// Why.
+    pub error: Error,
 }
 
 /// Reads files.
 #[derive(Debug)]
 pub struct Reader {
-    inner: Arc<Inner>,
-    /// Chunks that may soon be wanted; `None` once it ends.
-    guesses: Option<Sender<Chunk>>,
-    threads: Vec<JoinHandle<()>>,
-}
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        self.guesses = None;
-        // Only with the last of them the repository is closed and its lock given back.
-        for thread in self.threads.drain(..) {
-            drop(thread.join());
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Inner {
-    repository: Arc<Repository>,
-    cache: ChunkCache,
-    /// Chunks that somebody waits for being decoded.
-    demand: AtomicUsize,
-}
-
-impl Inner {
-    fn chunk(&self, chunk: &Chunk) -> Result<Content, Error> {
-        let content = self.cache.get(&chunk.id, || self.repository.read_chunk(chunk))?;
-        // Another file may have asked for it under another size, one of which is a lie.
-        if content.len() == chunk.size as usize {
-            return Ok(content);
-        }
-        let reason = "its size is not the one recorded".to_owned();
-        Err(Error::Integrity { id: chunk.id, reason })
-    }
+    decoder: Arc<Decoder>,
+    ahead: Ahead,
 }
 
 impl Reader {
     /// Reads from `repository` through `cache`.
     pub fn new(repository: Arc<Repository>, cache: ChunkCache) -> Self {
-        let inner = Arc::new(Inner { repository, cache, demand: AtomicUsize::new(0) });
-        let (guesses, queue) = bounded::<Chunk>(AHEAD * 2);
-        let threads = (0..THREADS).map(|_| {
-            let (inner, queue) = (Arc::clone(&inner), queue.clone());
-            thread::spawn(move || decode_ahead(&inner, &queue))
-        });
-        Self { threads: threads.collect(), inner, guesses: Some(guesses) }
+        let decoder = Arc::new(Decoder::new(repository, cache));
+        Self { ahead: Ahead::new(&decoder), decoder }
     }
 
-    /// The repository read from.
-    pub fn repository(&self) -> &Repository {
-        &self.inner.repository
+    /// A chunk of an archive's metadata. Files that lie beside each other are described in the same.
+    pub fn metadata(&self, id: &Id) -> Result<Content, Error> {
+        self.decoder.metadata(id)
     }
 
-    /// At most `length` bytes from `offset` on; less only where the file ends.
-    pub fn read(&self, file: &OpenFile, offset: u64, length: usize) -> Result<Vec<u8>, Error> {
-        let size = file.starts.last().copied().unwrap_or_default();
-        let end = offset.saturating_add(length as u64).min(size);
-        let mut read = Vec::with_capacity(end.saturating_sub(offset) as usize);
-        let mut index = file.chunk_at(offset);
-        let first = index;
-        while index < file.chunks.len() && file.starts[index] < end {
-            self.inner.demand.fetch_add(1, Ordering::Relaxed);
-            let content = self.inner.chunk(&file.chunks[index]);
-            self.inner.demand.fetch_sub(1, Ordering::Relaxed);
-            let start = file.starts[index];
-            let (from, to) = (offset.max(start) - start, end.min(file.starts[index + 1]) - start);
-            read.extend_from_slice(&content?[from as usize..to as usize]);
-            index += 1;
+    /// A file is closed. Who has read it to its end in order will hardly come back, and the kernel has it.
+    pub fn closed(&self, file: &OpenFile) {
+        let run = file.way.lock().unwrap_or_else(PoisonError::into_inner).track.run();
+        if run >= file.size() {
+            self.decoder.cache().leave(file.chunks.iter().map(|chunk| chunk.id));
         }
-        let before = file.position.swap(end, Ordering::Relaxed);
-        let goes_on = offset <= before + SLACK && before <= offset + SLACK;
-        if goes_on && (offset > 0 || first > 0 || end < size) {
-            self.guess(file, index);
-        }
-        Ok(read)
     }
 
-    /// Has the chunks from `index` on decoded, as far as that is no burden.
-    fn guess(&self, file: &OpenFile, index: usize) {
-        let Some(guesses) = &self.guesses else { return };
-        for chunk in file.chunks.iter().skip(index).take(AHEAD) {
-            if !self.inner.cache.has(&chunk.id) && guesses.try_send(*chunk).is_err() {
-                return;
+    /// The bytes of a range; less only where the file ends.
+    pub fn read(&self, file: &Arc<OpenFile>, range: Range<u64>) -> Result<Piece, Lost> {
+        let end = range.end.min(file.size());
+        let range = range.start.min(end)..end;
+        let chunks = file.ended(range.start)..file.begins(range.end);
+        let step = file.way.lock().unwrap_or_else(PoisonError::into_inner).track.read(&range);
+        // First, so that it happens while this thread is at what is wanted now.
+        self.ahead.soon(file, file.begins(step.ahead.start)..file.begins(step.ahead.end));
+        let left = &file.chunks[file.ended(step.left.start)..file.ended(step.left.end)];
+        if !left.is_empty() {
+            self.decoder.cache().leave(left.iter().map(|chunk| chunk.id));
+        }
+        let mut waited = false;
+        let mut within = |index: usize| -> Result<(Content, Range<usize>), Lost> {
+            let (start, end) = (file.starts[index], file.starts[index + 1]);
+            let (content, was_here) =
+                self.chunk(&file.chunks[index]).map_err(|error| Lost { range: start..end, error })?;
+            waited |= !was_here;
+            let (from, to) = (range.start.max(start) - start, range.end.min(end) - start);
+            Ok((content, from as usize..to as usize))
+        };
+        let piece = if chunks.len() == 1 {
+            let (content, range) = within(chunks.start)?;
+            Piece::Within(content, range)
+        } else {
+            let mut joined = Vec::with_capacity((range.end - range.start) as usize);
+            for index in chunks {
+                let (content, range) = within(index)?;
+                joined.extend_from_slice(&content[range]);
             }
+            Piece::Joined(joined)
+        };
+        if step.is_stray && waited {
+            self.strayed(file);
         }
+        Ok(piece)
     }
-}
 
-fn decode_ahead(inner: &Inner, queue: &Receiver<Chunk>) {
-    for chunk in queue {
-        // What is not decoded ahead will be when it is wanted.
-        if inner.demand.load(Ordering::Relaxed) < THREADS && !inner.cache.has(&chunk.id) {
-            drop(inner.chunk(&chunk));
+    /// The content of a chunk, and whether it was there at once.
+    fn chunk(&self, chunk: &Chunk) -> Result<(Content, bool), Error> {
+        let (content, was_here) = match self.decoder.cache().look(&chunk.id) {
+            Look::Here(content) => (content, true),
+            Look::Came(content) => (content, false),
+            Look::Ours(loading) => {
+                let _demand = self.ahead.demand();
+                (self.decoder.decode(chunk, loading)?, false)
+            }
+        };
+        // Another file may have asked for it under another size, one of which is a lie.
+        if content.len() == chunk.size as usize {
+            return Ok((content, was_here));
+        }
+        let reason = "its size is not the one recorded".to_owned();
+        Err(Error::Integrity { id: chunk.id, reason })
+    }
+
+    /// Who reads here and there in a file that can be kept whole will want all of it. From a server it would come at the
+    /// cost of what others want.
+    fn strayed(&self, file: &Arc<OpenFile>) {
+        let mut way = file.way.lock().unwrap_or_else(PoisonError::into_inner);
+        way.strays = way.strays.saturating_add(1);
+        if way.strays == STRAYS
+            && file.size() <= self.decoder.cache().budget() as u64
+            && self.decoder.repository().is_local()
+        {
+            drop(way);
+            self.ahead.whole(file);
         }
     }
 }

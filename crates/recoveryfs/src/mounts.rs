@@ -74,9 +74,8 @@ pub fn find(dir: &Path) -> Option<Found> {
     let dir = absolute(dir);
     let (_, source) = mounted_on(&dir).filter(|(kind, source)| is_ours(kind, source))?;
     let process = source.strip_prefix(SOURCE).and_then(|process| process.parse().ok());
-    // Attributes the kernel may know by heart; looking into it needs somebody who answers.
-    let answer = fs::read_dir(&dir).err().and_then(|error| Errno::from_io_error(&error));
-    let is_stale = matches!(answer, Some(Errno::NOTCONN | Errno::CONNABORTED));
+    // Names and attributes the kernel may know by heart; this it never does.
+    let is_stale = matches!(rustix::fs::statvfs(&dir), Err(Errno::NOTCONN | Errno::CONNABORTED));
     Some(Found { process, is_stale })
 }
 

@@ -3,16 +3,27 @@
 //! An inode's number is told by archive and node, so nothing has to be remembered: archives are numbered from 1 in the upper
 //! half, nodes from 0 in the lower. The top is 1, as FUSE has it.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fuser::{FileAttr, FileType, INodeNo};
-use reprise_borg::{Catalogue, Entry, Error, Kind, LostItems, Node, Repository};
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use reprise_borg::{ArchiveEntry, Catalogue, Entry, Error, Kind, Node, Repository};
 use reprise_model::Unobserved;
 
 use crate::owners::Owners;
+use crate::trouble::{Teller, Trouble};
 use crate::{Options, View};
+
+/// What every directory has, and nothing else can be called.
+const DOTS: [&str; 2] = [".", ".."];
+
+/// Bytes that a node of a catalogue takes, about.
+const NODE: usize = 100;
 
 /// What an inode is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,18 +41,33 @@ pub enum Place {
 pub struct Forest {
     repository: Arc<Repository>,
     catalogues: Option<PathBuf>,
-    on_gap: Option<fn(&str, &LostItems)>,
     trees: Vec<Tree>,
     /// Whether the top is the one archive there is.
     single: bool,
     owners: Owners,
     mounted: SystemTime,
+    /// Whether nothing at all has an extended attribute.
+    lacks_xattrs: OnceLock<bool>,
+    teller: Teller,
+    /// Threads that keep new catalogues on disk.
+    keepers: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Drop for Forest {
+    fn drop(&mut self) {
+        // Only with the last of them the repository is closed and its lock given back.
+        for keeper in self.keepers.get_mut().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            drop(keeper.join());
+        }
+    }
 }
 
 #[derive(Debug)]
 struct Tree {
     name: String,
-    catalogue: OnceLock<Catalogue>,
+    /// When the backup began.
+    time: SystemTime,
+    catalogue: OnceLock<Arc<Catalogue>>,
     /// Held by whoever makes the catalogue.
     making: Mutex<()>,
 }
@@ -49,26 +75,35 @@ struct Tree {
 impl Forest {
     /// The archives of `view`. That of a single one is looked into now, so that errors are told at once.
     pub fn new(repository: &Arc<Repository>, view: &View, options: &Options) -> Result<Self, Error> {
-        let names: Vec<String> = match view {
-            View::Archive(name) => vec![name.clone()],
+        let mounted = SystemTime::now();
+        let shown = repository.archives().iter().filter(|entry| match view {
+            View::Archive(name) => entry.name == *name,
+            // A name with a slash, or of one or two dots, is none that a directory can have.
             View::Repository => {
-                let whole = repository.archives().iter().filter(|entry| !entry.checkpoint);
-                // A name with a slash, or of one or two dots, is none that a directory can have.
-                let usable = whole.filter(|entry| !entry.name.contains('/'));
-                usable.map(|entry| entry.name.clone()).filter(|name| name != "." && name != "..").collect()
+                !entry.checkpoint && !entry.name.contains('/') && !DOTS.contains(&&*entry.name)
             }
+        });
+        let tree = |entry: &ArchiveEntry| Tree {
+            name: entry.name.clone(),
+            time: began(entry).unwrap_or(mounted),
+            catalogue: OnceLock::new(),
+            making: Mutex::default(),
         };
-        let tree = |name| Tree { name, catalogue: OnceLock::new(), making: Mutex::default() };
         let forest = Self {
             repository: Arc::clone(repository),
             catalogues: options.catalogues.clone(),
-            on_gap: options.on_gap,
-            trees: names.into_iter().map(tree).collect(),
+            trees: shown.map(tree).collect(),
             single: matches!(view, View::Archive(_)),
             owners: Owners::new(options.numeric_ids),
-            mounted: SystemTime::now(),
+            mounted,
+            lacks_xattrs: OnceLock::new(),
+            teller: Teller::new(options.listener.clone()),
+            keepers: Mutex::default(),
         };
-        if forest.single {
+        if let View::Archive(name) = view {
+            if forest.trees.is_empty() {
+                return Err(Error::NoSuchArchive { name: name.clone() });
+            }
             forest.catalogue(0)?;
         }
         Ok(forest)
@@ -85,11 +120,57 @@ impl Forest {
             return Ok(catalogue);
         }
         let opened = self.repository.archive(&tree.name)?;
-        let catalogue = opened.catalogue(self.catalogues.as_deref(), &Unobserved)?;
-        if let Some(on_gap) = self.on_gap {
-            catalogue.lost().iter().for_each(|gap| on_gap(&tree.name, gap));
+        let catalogue = opened.catalogue_at_hand(self.catalogues.as_deref(), &Unobserved)?;
+        let catalogue = tree.catalogue.get_or_init(|| Arc::new(catalogue));
+        self.keep(&tree.name, catalogue);
+        for lost in catalogue.lost() {
+            self.tell(self.top_of(archive), None, &format!("part of what it holds is not shown: {lost}"));
         }
-        Ok(tree.catalogue.get_or_init(|| catalogue))
+        Ok(catalogue)
+    }
+
+    /// Bytes that the catalogues at hand take, about.
+    pub fn bytes(&self) -> usize {
+        let nodes = |tree: &Tree| tree.catalogue.get().map_or(0, |catalogue| catalogue.node_count());
+        self.trees.iter().map(nodes).sum::<usize>() * NODE
+    }
+
+    /// Has a catalogue kept on disk while it is in use already.
+    fn keep(&self, name: &str, catalogue: &Arc<Catalogue>) {
+        let Some(cache) = self.catalogues.clone().filter(|_| !catalogue.is_kept()) else { return };
+        let (repository, name) = (Arc::clone(&self.repository), name.to_owned());
+        let catalogue = Arc::clone(catalogue);
+        let keeper = thread::spawn(move || {
+            if let Ok(archive) = repository.archive(&name) {
+                archive.keep(&catalogue, &cache);
+            }
+        });
+        self.keepers.lock().unwrap_or_else(PoisonError::into_inner).push(keeper);
+    }
+
+    /// Tells what cannot be read of an inode.
+    pub fn tell(&self, inode: INodeNo, range: Option<Range<u64>>, reason: &str) {
+        let start = range.as_ref().map_or(u64::MAX, |range| range.start);
+        self.teller.tell(inode.into(), start, || {
+            let (mut archive, mut path) = (String::new(), Vec::new());
+            if let Some(Place::Archive(index) | Place::Node(index, _)) = self.place(inode)
+                && let Some(tree) = self.trees.get(index)
+            {
+                archive.clone_from(&tree.name);
+                if let (Some(Place::Node(_, node)), Some(catalogue)) =
+                    (self.place(inode), tree.catalogue.get())
+                {
+                    catalogue.path(node, &mut path);
+                }
+            }
+            Trouble { archive, path, range, reason: reason.to_owned(), others: 0 }
+        });
+    }
+
+    /// Whether nothing that is shown can have an extended attribute. Of several archives that is not known.
+    pub fn lacks_xattrs(&self) -> bool {
+        let none = || self.single && self.catalogue(0).is_ok_and(|catalogue| !catalogue.has_xattrs());
+        *self.lacks_xattrs.get_or_init(none)
     }
 
     /// The names of the archives.
@@ -129,7 +210,14 @@ impl Forest {
         INodeNo((archive as u64 + 1) << 32 | u64::from(node.index()))
     }
 
-    /// What an archive's top looks like before anybody has looked into it, and the directory of all archives.
+    /// What an archive looks like among others: as Borg shows it, a directory of the time when the backup began.
+    pub fn archive(&self, archive: usize) -> FileAttr {
+        let time = self.trees.get(archive).map_or(self.mounted, |tree| tree.time);
+        let plain = self.plain_directory(self.top_of(archive));
+        FileAttr { atime: time, mtime: time, ctime: time, crtime: time, ..plain }
+    }
+
+    /// What a directory looks like of which nothing is recorded.
     pub fn plain_directory(&self, inode: INodeNo) -> FileAttr {
         FileAttr {
             ino: inode,
@@ -199,6 +287,12 @@ pub fn kind(kind: Kind) -> FileType {
         Kind::BlockDevice => FileType::BlockDevice,
         Kind::File | Kind::Other => FileType::RegularFile,
     }
+}
+
+/// When a backup began.
+fn began(entry: &ArchiveEntry) -> Option<SystemTime> {
+    let time: DateTime = entry.time.parse().ok()?;
+    time.to_zoned(TimeZone::UTC).ok().map(|time| time.timestamp().into())
 }
 
 /// Nanoseconds since 1970; what no clock can show is 1970.

@@ -296,6 +296,8 @@ mod tests {
 const MOUNT_HELP: &str = "\
 Without an archive, each archive is a directory of its own. What is read is
 verified; what is damaged is an input/output error, and the rest can be read.
+Which file and which bytes of it that was is told in a log, with --foreground on
+standard error.
 As with `borg mount`, the repository stays locked: backups to it wait until it
 is unmounted.
 
@@ -319,7 +321,7 @@ pub struct MountArgs {
     #[arg(long, short)]
     pub foreground: bool,
     /// Mebibytes of content to keep in memory
-    #[arg(long, value_name = "MIB", default_value_t = 192, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     pub cache: u32,
     /// Let other users in, too
     #[arg(long)]

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 
 use reprise_model::Message;
 use reprise_recoveryfs::{Mounted, Options, View};
-use rustix::process::{Pid, test_kill_process};
 use serde_json::json;
 
 use crate::args::{MountArgs, UmountArgs};
@@ -19,12 +18,15 @@ use crate::env::Env;
 use crate::failure::{Exit, Failure};
 use crate::repository;
 use crate::signals::Cancel;
+use crate::troubles;
 use crate::ui::{Ui, name, one_line, out};
 
 /// What the one in the background says once it serves.
 const SERVING: &str = "serving\n";
 /// How often who waits looks.
 const GLANCE: Duration = Duration::from_millis(50);
+/// How long who still uses it has after somebody asked to stop. The message says so, too.
+const GRACE: Duration = Duration::from_secs(10);
 /// How long a process that serves no more may take to end.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -45,7 +47,7 @@ pub fn run(args: &MountArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Exit
         let mut stdout = BufReader::new(stdout);
         stdout.read_line(&mut said)?;
         if said == SERVING {
-            told(args, &args.location.to_string(), ui);
+            told(args, Some(&troubles::file(&env.state_dir)), ui);
             return Ok(Exit::Done);
         }
         stdout.read_to_string(&mut said)?;
@@ -58,13 +60,19 @@ pub fn run(args: &MountArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Exit
     Ok(if cancelled { Exit::Cancelled } else { Exit::Error })
 }
 
-fn told(args: &MountArgs, what: &str, ui: &Ui) {
+/// Says what is mounted where, and where it is told what cannot be read.
+fn told(args: &MountArgs, log: Option<&Path>, ui: &Ui) {
+    let what = args.location.to_string();
     let dir = std::path::absolute(&args.dir).unwrap_or_else(|_| args.dir.clone());
     if ui.json {
-        Ui::print_json(&json!({ "mounted": what, "dir": dir.to_string_lossy() }));
-    } else {
-        let dir = name(dir.as_os_str().as_encoded_bytes());
-        Ui::note(&ui.text(&Message::new("mount-done").text("what", one_line(what)).text("dir", dir)));
+        let log = log.map(Path::to_string_lossy);
+        Ui::print_json(&json!({ "mounted": what, "dir": dir.to_string_lossy(), "log": log }));
+        return;
+    }
+    let shown = |path: &Path| name(path.as_os_str().as_encoded_bytes());
+    Ui::note(&ui.text(&Message::new("mount-done").text("what", one_line(&what)).text("dir", shown(&dir))));
+    if let Some(log) = log {
+        Ui::note(&ui.text(&Message::new("mount-log").text("file", shown(log))));
     }
 }
 
@@ -76,19 +84,20 @@ fn serve(args: &MountArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Exit, 
         Some(name) => View::Archive(repository::entry(&repository, name)?.name.clone()),
         None => View::Repository,
     };
+    let log = args.serve.then(|| troubles::file(&env.state_dir));
     let options = Options {
         cache_bytes: (args.cache as usize) << 20,
         catalogues: env.cache_dir.clone(),
         allow_other: args.allow_other,
         allow_damaged: args.allow_damaged_files,
         numeric_ids: args.numeric_ids,
-        on_gap: Some(|archive, gap| Ui::warn(&one_line(&format!("{archive}: {gap}")))),
+        listener: Some(troubles::listener(ui.lang, &std::path::absolute(&args.dir)?, log)),
     };
     let mounted = reprise_recoveryfs::mount(repository, &view, &args.dir, &options)?;
     if args.serve {
         leave_terminal()?;
     } else {
-        told(args, &args.location.to_string(), ui);
+        told(args, None, ui);
     }
     while !mounted.has_ended() && !cancel.is_asked() {
         sleep(GLANCE);
@@ -100,7 +109,17 @@ fn serve(args: &MountArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Exit, 
 fn end(mounted: Mounted, ui: &Ui) -> Result<(), Failure> {
     if !mounted.has_ended() {
         match mounted.unmount() {
-            Ok(true) => Ui::warn(&ui.word("mount-busy")),
+            Ok(true) => {
+                Ui::warn(&ui.word("mount-busy"));
+                let begin = Instant::now();
+                while !mounted.has_ended() && begin.elapsed() < GRACE {
+                    sleep(GLANCE);
+                }
+                if !mounted.has_ended() {
+                    mounted.abandon();
+                    return Ok(());
+                }
+            }
             // Somebody else may have been quicker.
             Ok(false) | Err(reprise_recoveryfs::Error::NotOurs { .. }) => {}
             Err(error) => return Err(error.into()),
@@ -142,10 +161,18 @@ pub fn umount(args: &UmountArgs, ui: &Ui) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+/// Whether a process runs. One that has ended and that nobody has asked for yet is still there, and for good where the first
+/// process, as in many containers, asks for nobody.
+fn runs(process: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // The name before it may hold anything, also parentheses.
+    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+    !matches!(state, None | Some('Z' | 'X'))
+}
+
 fn wait_for(process: u32, dir: &Path) -> Result<(), Failure> {
-    let Some(process) = i32::try_from(process).ok().and_then(Pid::from_raw) else { return Ok(()) };
     let begin = Instant::now();
-    while test_kill_process(process).is_ok() {
+    while runs(process) {
         if begin.elapsed() > PATIENCE {
             let what = format!("{} is unmounted, but its process {process} goes on", dir.display());
             return Err(Failure::new(what).hint("it keeps the repository locked; look at what it does"));
@@ -153,4 +180,26 @@ fn wait_for(process: u32, dir: &Path) -> Result<(), Failure> {
         sleep(GLANCE);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::{GLANCE, runs};
+
+    #[test]
+    fn a_process_that_ended_runs_no_more_though_nobody_has_asked_for_it() {
+        let mut child = Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let process = child.id();
+        assert!(runs(process));
+        drop(child.stdin.take());
+        // Not waited for: it stays there.
+        while runs(process) {
+            std::thread::sleep(GLANCE);
+        }
+        assert!(std::path::Path::new(&format!("/proc/{process}")).exists());
+        child.wait().unwrap();
+        assert!(!runs(process));
+    }
 }

@@ -301,5 +301,13 @@ host-check-no-exchange = Two trees change places in two steps: perl or python3 t
 host-check-docker = Docker { $version } answers; { $free } are free in { $root }.
 script-elsewhere = This script is for { $host }, which must reach the repository as { $repository } to run it.
 mount-done = { $what } is mounted on { $dir }; `reprise umount` takes it away
-mount-busy = It is still in use: it is out of sight, and ends when nobody uses it any more.
+mount-busy = It is still in use: it is out of sight, and ends when nobody uses it any more, in 10 seconds at the latest.
+mount-log = What cannot be read of it will be told in { $file }
+mount-lost-bytes = { $path } in { $archive }: bytes { $from } to { $to } cannot be read: { $reason }
+mount-lost-file = { $path } in { $archive } cannot be read: { $reason }
+mount-lost-archive = { $archive }: { $reason }
+mount-lost-others = { $count ->
+    [one] One more that cannot be read was not told: there were too many at a time
+   *[other] { $count } more that cannot be read were not told: there were too many at a time
+}
 umount-done = { $dir } is unmounted

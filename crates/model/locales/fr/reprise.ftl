@@ -301,5 +301,13 @@ host-check-no-exchange = Deux arborescences échangent leurs places en deux éta
 host-check-docker = Docker { $version } répond ; { $free } sont libres dans { $root }.
 script-elsewhere = Ce script est pour { $host }, qui doit atteindre le dépôt sous le nom { $repository } pour l’exécuter.
 mount-done = { $what } est monté sur { $dir } ; `reprise umount` le démonte
-mount-busy = Il est encore utilisé : il n’est plus visible, et se termine quand plus personne ne l’utilise.
+mount-busy = Il est encore utilisé : il n’est plus visible, et se termine quand plus personne ne l’utilise, dans 10 secondes au plus tard.
+mount-log = Ce qui n’y sera pas lisible sera signalé dans { $file }
+mount-lost-bytes = { $path } dans { $archive } : les octets { $from } à { $to } sont illisibles : { $reason }
+mount-lost-file = { $path } dans { $archive } est illisible : { $reason }
+mount-lost-archive = { $archive } : { $reason }
+mount-lost-others = { $count ->
+    [one] Un autre élément illisible n’a pas été signalé : il y en avait trop à la fois
+   *[other] { $count } autres éléments illisibles n’ont pas été signalés : il y en avait trop à la fois
+}
 umount-done = { $dir } est démonté

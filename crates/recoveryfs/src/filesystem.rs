@@ -1,10 +1,7 @@
 //! What the kernel asks, answered.
 
-use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use fuser::{
@@ -15,12 +12,15 @@ use fuser::{
 use reprise_borg::{Catalogue, Error, Item, Kind, Node};
 
 use crate::Options;
-use crate::content::{OpenFile, Reader};
+use crate::content::{OpenFile, Piece, Reader};
+use crate::handles::Handles;
 use crate::tree::{Forest, Place, kind};
 
 /// An archive never changes, so what the kernel knows stays true.
 const FOREVER: Duration = Duration::from_hours(24 * 365);
 const GENERATION: Generation = Generation(0);
+/// What a directory begins with.
+const DOTS: [&str; 2] = [".", ".."];
 
 type Result<T> = std::result::Result<T, Errno>;
 
@@ -31,65 +31,30 @@ pub struct ArchiveFs {
     reader: Reader,
     allow_damaged: bool,
     files: Handles<OpenFile>,
-    directories: Handles<Vec<Listed>>,
-}
-
-/// A name in an open directory.
-#[derive(Debug)]
-enum Listed {
-    Archive(usize),
-    Node(usize, Node),
-}
-
-/// What is open, by number.
-#[derive(Debug)]
-struct Handles<T> {
-    open: Mutex<HashMap<u64, Arc<T>>>,
-    last: AtomicU64,
-}
-
-impl<T> Handles<T> {
-    fn new() -> Self {
-        Self { open: Mutex::default(), last: AtomicU64::new(0) }
-    }
-
-    fn add(&self, thing: T) -> FileHandle {
-        let number = self.last.fetch_add(1, Ordering::Relaxed) + 1;
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(number, Arc::new(thing));
-        FileHandle(number)
-    }
-
-    fn get(&self, handle: FileHandle) -> Result<Arc<T>> {
-        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.get(&u64::from(handle)).cloned().ok_or(Errno::EBADF)
-    }
-
-    fn remove(&self, handle: FileHandle) {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&u64::from(handle));
-    }
-}
-
-/// What cannot be read is an I/O error, whatever the reason: there is no room for more.
-fn unreadable(error: Error) -> Errno {
-    match error {
-        Error::NoSuchPath { .. } => Errno::ENOENT,
-        _ => Errno::EIO,
-    }
 }
 
 impl ArchiveFs {
     /// Shows what grows in `forest`, its content read by `reader`.
     pub fn new(forest: Forest, reader: Reader, options: &Options) -> Self {
-        let (files, directories) = (Handles::new(), Handles::new());
-        Self { forest, reader, allow_damaged: options.allow_damaged, files, directories }
+        let allow_damaged = options.allow_damaged;
+        Self { forest, reader, allow_damaged, files: Handles::new() }
     }
 
     fn place(&self, inode: INodeNo) -> Result<Place> {
         self.forest.place(inode).ok_or(Errno::ENOENT)
     }
 
+    /// What cannot be read is an I/O error, whatever the reason: there is no room for more. So it is told elsewhere.
+    fn unreadable(&self, inode: INodeNo, error: &Error) -> Errno {
+        if matches!(error, Error::NoSuchPath { .. }) {
+            return Errno::ENOENT;
+        }
+        self.forest.tell(inode, None, &error.to_string());
+        Errno::EIO
+    }
+
     fn catalogue(&self, archive: usize) -> Result<&Catalogue> {
-        self.forest.catalogue(archive).map_err(unreadable)
+        self.forest.catalogue(archive).map_err(|error| self.unreadable(self.forest.top_of(archive), &error))
     }
 
     /// The node of an inode, its archive looked into.
@@ -108,7 +73,7 @@ impl ArchiveFs {
         Ok(match self.place(inode)? {
             Place::Top => self.forest.plain_directory(inode),
             // Not looked into for this: `ls -l` of a repository must not go through all its archives.
-            Place::Archive(_) if inode != INodeNo::ROOT => self.forest.plain_directory(inode),
+            Place::Archive(archive) if inode != INodeNo::ROOT => self.forest.archive(archive),
             Place::Archive(_) | Place::Node(..) => {
                 let (archive, catalogue, node) = self.node(inode)?;
                 self.forest.attributes(archive, catalogue, node)
@@ -119,7 +84,7 @@ impl ArchiveFs {
     fn entry(&self, parent: INodeNo, name: &OsStr) -> Result<FileAttr> {
         if self.place(parent)? == Place::Top {
             let archive = self.forest.names().position(|known| known.as_bytes() == name.as_bytes());
-            return Ok(self.forest.plain_directory(self.forest.top_of(archive.ok_or(Errno::ENOENT)?)));
+            return Ok(self.forest.archive(archive.ok_or(Errno::ENOENT)?));
         }
         let (archive, catalogue, node) = self.node(parent)?;
         let child = catalogue.child(node, name.as_bytes()).ok_or(Errno::ENOENT)?;
@@ -128,7 +93,8 @@ impl ArchiveFs {
 
     fn item(&self, inode: INodeNo) -> Result<Item> {
         let (_, catalogue, node) = self.node(inode)?;
-        catalogue.item(self.reader.repository(), node).map_err(unreadable)
+        let item = catalogue.item_by(node, |id| self.reader.metadata(id));
+        item.map_err(|error| self.unreadable(inode, &error))
     }
 
     fn open_file(&self, inode: INodeNo) -> Result<OpenFile> {
@@ -139,77 +105,79 @@ impl ArchiveFs {
             Kind::Directory => return Err(Errno::EISDIR),
             _ => return Err(Errno::EINVAL),
         }
-        // A link whose first name is not in the archive has lost its content.
-        let is_lost = entry.is_link && entry.first.is_none();
-        if is_lost || entry.damaged && !self.allow_damaged {
+        let lost = if entry.is_link && entry.first.is_none() {
+            Some("it is a hard link to a file that is not in the archive")
+        } else {
+            Some("its content was lost, and `borg check --repair` put zeros in its place")
+                .filter(|_| entry.damaged && !self.allow_damaged)
+        };
+        if let Some(reason) = lost {
+            self.forest.tell(inode, None, reason);
             return Err(Errno::EIO);
         }
         self.item(inode).map(OpenFile::new)
     }
 
-    fn list(&self, inode: INodeNo) -> Result<Vec<Listed>> {
-        if self.place(inode)? == Place::Top {
-            return Ok((0..self.forest.names().len()).map(Listed::Archive).collect());
-        }
-        let (archive, catalogue, node) = self.node(inode)?;
-        if catalogue.entry(node).kind != Kind::Directory {
-            return Err(Errno::ENOTDIR);
-        }
-        Ok(catalogue.children(node).map(|child| Listed::Node(archive, child)).collect())
+    fn read_file(&self, inode: INodeNo, handle: FileHandle, offset: u64, size: u32) -> Result<Piece> {
+        let file = self.files.get(handle)?;
+        self.reader.read(&file, offset..offset.saturating_add(u64::from(size))).map_err(|lost| {
+            self.forest.tell(inode, Some(lost.range), &lost.error.to_string());
+            Errno::EIO
+        })
     }
 
     /// What a directory holds from `offset` on, `.` and `..` first, told to `add` until that has enough.
     fn each_entry(
         &self,
         inode: INodeNo,
-        handle: FileHandle,
         offset: u64,
         mut add: impl FnMut(u64, &OsStr, &dyn Fn() -> Result<FileAttr>, INodeNo, FileType) -> bool,
     ) -> Result<()> {
-        let listed = self.directories.get(handle)?;
-        let mut next = offset;
-        for name in [".", ".."].iter().skip(offset as usize) {
-            next += 1;
+        let offset = offset as usize;
+        for (name, next) in DOTS.iter().zip(1..).skip(offset) {
             // The kernel knows better what is above.
             if add(next, OsStr::new(name), &|| self.attributes(inode), inode, FileType::Directory) {
                 return Ok(());
             }
         }
-        for listed in listed.iter().skip(next as usize - 2) {
-            next += 1;
-            let is_enough = match listed {
-                Listed::Archive(archive) => {
-                    let top = self.forest.top_of(*archive);
-                    let name = self.forest.names().nth(*archive).unwrap_or_default();
-                    let attributes = || Ok(self.forest.plain_directory(top));
-                    add(next, OsStr::new(name), &attributes, top, FileType::Directory)
+        let before = offset.saturating_sub(DOTS.len());
+        let numbers = (before + DOTS.len() + 1) as u64..;
+        if self.place(inode)? == Place::Top {
+            for (next, (archive, name)) in numbers.zip(self.forest.names().enumerate().skip(before)) {
+                let attributes = self.forest.archive(archive);
+                let top = attributes.ino;
+                if add(next, OsStr::new(name), &|| Ok(attributes), top, FileType::Directory) {
+                    return Ok(());
                 }
-                Listed::Node(archive, node) => {
-                    let catalogue = self.catalogue(*archive)?;
-                    let entry = catalogue.entry(*node);
-                    let inode = self.forest.inode(*archive, catalogue, *node);
-                    let attributes = || Ok(self.forest.attributes(*archive, catalogue, *node));
-                    add(next, OsStr::from_bytes(entry.name), &attributes, inode, kind(entry.kind))
-                }
-            };
-            if is_enough {
+            }
+            return Ok(());
+        }
+        let (archive, catalogue, node) = self.node(inode)?;
+        if catalogue.entry(node).kind != Kind::Directory {
+            return Err(Errno::ENOTDIR);
+        }
+        for (next, child) in numbers.zip(catalogue.children_from(node, before)) {
+            let entry = catalogue.entry(child);
+            let inode = self.forest.inode(archive, catalogue, child);
+            let attributes = || Ok(self.forest.attributes(archive, catalogue, child));
+            if add(next, OsStr::from_bytes(entry.name), &attributes, inode, kind(entry.kind)) {
                 return Ok(());
             }
         }
         Ok(())
     }
 
+    /// Fails with `ENOSYS` where nothing has any, and then the kernel asks no more: `ls -l` would for each file.
     fn xattrs(&self, inode: INodeNo) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
-        // `ls -l` asks for each file, and hardly any has one.
-        if let Some(Place::Node(archive, node)) = self.forest.place(inode)
-            && !self.catalogue(archive)?.entry(node).has_xattrs
-        {
-            return Ok(Vec::new());
-        }
         match self.place(inode)? {
+            _ if self.forest.lacks_xattrs() => Err(Errno::ENOSYS),
             Place::Archive(_) if inode != INodeNo::ROOT => Ok(Vec::new()),
             Place::Top => Ok(Vec::new()),
-            Place::Archive(_) | Place::Node(..) => Ok(self.item(inode)?.xattrs),
+            Place::Archive(_) | Place::Node(..) => {
+                let (_, catalogue, node) = self.node(inode)?;
+                // Hardly any has one, even where some do.
+                if catalogue.entry(node).has_xattrs { Ok(self.item(inode)?.xattrs) } else { Ok(Vec::new()) }
+            }
         }
     }
 }
@@ -236,7 +204,7 @@ impl Filesystem for ArchiveFs {
         ] {
             let _ = config.add_capabilities(wish);
         }
-        let _ = config.set_max_readahead(1 << 20);
+        let _ = config.set_max_readahead(1 << 20).or_else(|most| config.set_max_readahead(most));
         let _ = config.set_max_background(64);
         Ok(())
     }
@@ -267,7 +235,11 @@ impl Filesystem for ArchiveFs {
 
     fn open(&self, _: &Request, inode: INodeNo, _: OpenFlags, reply: ReplyOpen) {
         match self.open_file(inode) {
-            Ok(file) => reply.opened(self.files.add(file), FopenFlags::FOPEN_KEEP_CACHE),
+            // Nothing was written that closing it would have to wait for.
+            Ok(file) => {
+                let handle = self.files.add(file);
+                reply.opened(handle, FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_NOFLUSH);
+            }
             Err(error) => reply.error(error),
         }
     }
@@ -275,7 +247,7 @@ impl Filesystem for ArchiveFs {
     fn read(
         &self,
         _: &Request,
-        _: INodeNo,
+        inode: INodeNo,
         handle: FileHandle,
         offset: u64,
         size: u32,
@@ -283,12 +255,8 @@ impl Filesystem for ArchiveFs {
         _: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        let read = self
-            .files
-            .get(handle)
-            .and_then(|file| self.reader.read(&file, offset, size as usize).map_err(unreadable));
-        match read {
-            Ok(content) => reply.data(&content),
+        match self.read_file(inode, handle, offset, size) {
+            Ok(piece) => reply.data(&piece),
             Err(error) => reply.error(error),
         }
     }
@@ -303,31 +271,22 @@ impl Filesystem for ArchiveFs {
         _: bool,
         reply: ReplyEmpty,
     ) {
-        self.files.remove(handle);
+        let file = self.files.remove(handle);
         reply.ok();
-    }
-
-    fn opendir(&self, _: &Request, inode: INodeNo, _: OpenFlags, reply: ReplyOpen) {
-        match self.list(inode) {
-            Ok(listed) => reply.opened(
-                self.directories.add(listed),
-                FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_CACHE_DIR,
-            ),
-            Err(error) => reply.error(error),
+        if let Some(file) = file {
+            self.reader.closed(&file);
         }
     }
 
-    fn readdir(
-        &self,
-        _: &Request,
-        inode: INodeNo,
-        handle: FileHandle,
-        offset: u64,
-        mut reply: ReplyDirectory,
-    ) {
-        let told = self.each_entry(inode, handle, offset, |next, name, _, inode, kind| {
-            reply.add(inode, next, kind, name)
-        });
+    fn opendir(&self, _: &Request, _: INodeNo, _: OpenFlags, reply: ReplyOpen) {
+        // A directory is what it is: nothing has to be remembered of who reads it. The kernel could do without this
+        // question, but then it would show what it knows of a directory though nobody answers any more.
+        reply.opened(FileHandle(0), FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_CACHE_DIR);
+    }
+
+    fn readdir(&self, _: &Request, inode: INodeNo, _: FileHandle, offset: u64, mut reply: ReplyDirectory) {
+        let told =
+            self.each_entry(inode, offset, |next, name, _, inode, kind| reply.add(inode, next, kind, name));
         match told {
             Ok(()) => reply.ok(),
             Err(error) => reply.error(error),
@@ -338,11 +297,11 @@ impl Filesystem for ArchiveFs {
         &self,
         _: &Request,
         inode: INodeNo,
-        handle: FileHandle,
+        _: FileHandle,
         offset: u64,
         mut reply: ReplyDirectoryPlus,
     ) {
-        let told = self.each_entry(inode, handle, offset, |next, name, attributes, inode, _| {
+        let told = self.each_entry(inode, offset, |next, name, attributes, inode, _| {
             let Ok(attributes) = attributes() else { return true };
             reply.add(inode, next, name, &FOREVER, &attributes, GENERATION)
         });
@@ -350,11 +309,6 @@ impl Filesystem for ArchiveFs {
             Ok(()) => reply.ok(),
             Err(error) => reply.error(error),
         }
-    }
-
-    fn releasedir(&self, _: &Request, _: INodeNo, handle: FileHandle, _: OpenFlags, reply: ReplyEmpty) {
-        self.directories.remove(handle);
-        reply.ok();
     }
 
     fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {

@@ -1,0 +1,174 @@
+//! Decoding what nobody waits for yet, by threads that keep out of the way of who does wait.
+//!
+//! Two kinds of wishes: what comes next in a file that is read from one end to the other, and all of a file that is read
+//! here and there. Of the second, one processor is left for whoever reads.
+
+use std::collections::VecDeque;
+use std::num::NonZero;
+use std::ops::Range;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::{self, JoinHandle};
+
+use reprise_borg::Chunk;
+
+use crate::content::OpenFile;
+use crate::decode::Decoder;
+
+/// Bytes of content that a thread takes at a time: several chunks are hashed in less time than one after the other.
+const BATCH: u64 = 4 << 20;
+
+/// Threads, and what they are to do.
+#[derive(Debug)]
+pub struct Ahead {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    decoder: Arc<Decoder>,
+    processors: usize,
+    plan: Mutex<Plan>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Plan {
+    /// What comes next in files that are read on. A file that is closed wants nothing any more.
+    soon: VecDeque<(Weak<OpenFile>, usize)>,
+    /// Files that are wanted as a whole, each with the next of its chunks.
+    whole: VecDeque<(Weak<OpenFile>, usize)>,
+    /// Chunks being decoded that somebody waits for.
+    demand: usize,
+    /// Threads at work on whole files.
+    filling: usize,
+    ended: bool,
+}
+
+/// While it is there, somebody waits for a chunk being decoded.
+#[derive(Debug)]
+pub struct Demand<'a>(&'a Shared);
+
+impl Drop for Demand<'_> {
+    fn drop(&mut self) {
+        self.0.plan().demand -= 1;
+        self.0.changed.notify_all();
+    }
+}
+
+impl Ahead {
+    /// Has chunks decoded by `decoder`.
+    pub fn new(decoder: &Arc<Decoder>) -> Self {
+        let processors = thread::available_parallelism().map_or(1, NonZero::get);
+        let decoder = Arc::clone(decoder);
+        let shared =
+            Arc::new(Shared { decoder, processors, plan: Mutex::default(), changed: Condvar::new() });
+        let threads = (0..processors.clamp(2, 4)).map(|_| {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || shared.work())
+        });
+        Self { threads: threads.collect(), shared }
+    }
+
+    /// Somebody waits for a chunk, and decodes it.
+    pub fn demand(&self) -> Demand<'_> {
+        self.shared.plan().demand += 1;
+        Demand(&self.shared)
+    }
+
+    /// These chunks of a file will be wanted soon.
+    pub fn soon(&self, file: &Arc<OpenFile>, chunks: Range<usize>) {
+        if chunks.is_empty() {
+            return;
+        }
+        self.shared.plan().soon.extend(chunks.map(|index| (Arc::downgrade(file), index)));
+        self.shared.changed.notify_all();
+    }
+
+    /// All chunks of a file may be wanted.
+    pub fn whole(&self, file: &Arc<OpenFile>) {
+        self.shared.plan().whole.push_back((Arc::downgrade(file), 0));
+        self.shared.changed.notify_all();
+    }
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        self.shared.plan().ended = true;
+        self.shared.changed.notify_all();
+        // Only with the last of them the repository is closed and its lock given back.
+        for thread in self.threads.drain(..) {
+            drop(thread.join());
+        }
+    }
+}
+
+impl Shared {
+    fn plan(&self) -> MutexGuard<'_, Plan> {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn work(&self) {
+        let mut plan = self.plan();
+        while !plan.ended {
+            let Some((batch, fills)) = plan.next(self.processors) else {
+                plan = self.changed.wait(plan).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            plan.filling += usize::from(fills);
+            drop(plan);
+            self.decoder.prepare(&batch);
+            plan = self.plan();
+            plan.filling -= usize::from(fills);
+        }
+    }
+}
+
+impl Plan {
+    /// What a thread is to do now, and whether that is for a whole file. Who waits goes first.
+    fn next(&mut self, processors: usize) -> Option<(Vec<Chunk>, bool)> {
+        if self.demand >= processors {
+            return None;
+        }
+        let soon = self.next_soon();
+        if !soon.is_empty() {
+            return Some((soon, false));
+        }
+        let is_room = self.demand + self.filling < processors && self.filling < (processors - 1).max(1);
+        if is_room { self.next_whole().map(|batch| (batch, true)) } else { None }
+    }
+
+    fn next_soon(&mut self) -> Vec<Chunk> {
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        while bytes < BATCH
+            && let Some((file, index)) = self.soon.pop_front()
+        {
+            if let Some(chunk) = file.upgrade().and_then(|file| file.chunks().get(index).copied()) {
+                bytes += u64::from(chunk.size);
+                batch.push(chunk);
+            }
+        }
+        batch
+    }
+
+    fn next_whole(&mut self) -> Option<Vec<Chunk>> {
+        while let Some((file, next)) = self.whole.front_mut() {
+            let file = file.upgrade();
+            let rest = file.as_ref().and_then(|file| file.chunks().get(*next..)).unwrap_or_default();
+            let (mut batch, mut bytes) = (Vec::new(), 0);
+            for chunk in rest {
+                if bytes >= BATCH {
+                    break;
+                }
+                bytes += u64::from(chunk.size);
+                batch.push(*chunk);
+            }
+            *next += batch.len();
+            if !batch.is_empty() {
+                return Some(batch);
+            }
+            self.whole.pop_front();
+        }
+        None
+    }
+}
