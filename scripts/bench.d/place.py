@@ -50,7 +50,8 @@ class Place:
     def _env(**more):
         """The environment without what would make one of the programs do something else."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("BORG_", "REPRISE"))}
-        return kept | {"BORG_PASSPHRASE": PASSPHRASE} | {key: os.fspath(value) for key, value in more.items()}
+        # Without a time zone, the C library asks for /etc/localtime at each time that `find -ls` shows, which is half its work.
+        return kept | {"TZ": "UTC", "BORG_PASSPHRASE": PASSPHRASE} | {key: os.fspath(value) for key, value in more.items()}
 
     def reprise_env(self, cache=None):
         """Reprise's: `cache` names a directory that keeps catalogues; without, it is one that nobody has used."""

@@ -13,8 +13,9 @@ pub type Content = Arc<Vec<u8>>;
 
 /// Bytes kept of what was left behind. It is kept at all because the same chunk may come again soon, such as one of zeros.
 const LEFT_BYTES: usize = 32 << 20;
-/// Bytes of memory set aside for chunks to come.
+/// Bytes of memory set aside for chunks to come, at most, and which part of the budget.
 const SPARE_BYTES: usize = 6 << 20;
+const SPARE_PART: usize = 16;
 /// Less memory than this is not worth keeping.
 const SPARE_LEAST: usize = 64 << 10;
 
@@ -41,12 +42,14 @@ pub enum Look<'c> {
 }
 
 impl ChunkCache {
-    /// One that keeps at most `budget` bytes, or the one chunk used last.
+    /// One that takes at most `budget` bytes, or keeps the one chunk used last.
     pub fn new(budget: usize) -> Self {
-        Self { budget, state: Mutex::default(), settled: Condvar::new() }
+        let spare_most = (budget / SPARE_PART).min(SPARE_BYTES);
+        let state = Mutex::new(State { spare_most, ..State::default() });
+        Self { budget: budget - spare_most, state, settled: Condvar::new() }
     }
 
-    /// Bytes that it keeps at most.
+    /// Bytes of chunks that it keeps at most.
     pub fn budget(&self) -> usize {
         self.budget
     }
@@ -136,6 +139,7 @@ struct State {
     bytes: usize,
     left: usize,
     spare: Vec<Vec<u8>>,
+    spare_most: usize,
 }
 
 #[derive(Debug)]
@@ -204,7 +208,7 @@ impl State {
         let spare: usize = self.spare.iter().map(Vec::capacity).sum();
         // Who still reads it lets go of it later, and then it is gone.
         if size >= SPARE_LEAST
-            && spare + size <= SPARE_BYTES
+            && spare + size <= self.spare_most
             && let Some(buffer) = Arc::into_inner(content)
         {
             self.spare.push(buffer);
@@ -265,7 +269,7 @@ mod tests {
 
     #[test]
     fn what_was_used_longest_ago_goes_first() {
-        let cache = ChunkCache::new(2 * (100 + BESIDE) + 50);
+        let cache = ChunkCache::new(2 * (100 + BESIDE) + 100);
         put(&cache, 1, 100);
         put(&cache, 2, 100);
         assert!(matches!(cache.look(&id(1)), Look::Here(_)));
@@ -278,7 +282,7 @@ mod tests {
 
     #[test]
     fn what_was_left_behind_goes_before_all_else_unless_it_is_wanted_again() {
-        let cache = ChunkCache::new(3 * (100 + BESIDE));
+        let cache = ChunkCache::new(3 * (100 + BESIDE) + 100);
         for number in [1, 2, 3] {
             put(&cache, number, 100);
         }
@@ -286,7 +290,8 @@ mod tests {
         assert!(matches!(cache.look(&id(2)), Look::Here(_)));
         put(&cache, 4, 100);
         assert!(has(&cache, 1) && has(&cache, 2) && !has(&cache, 3));
-        assert_eq!((cache.state().left, cache.state().bytes), (0, 3 * (100 + BESIDE)));
+        let state = cache.state();
+        assert_eq!((state.left, state.bytes), (0, 3 * (100 + BESIDE)));
     }
 
     #[test]
@@ -298,16 +303,23 @@ mod tests {
             cache.leave([id(number), id(number)]);
         }
         assert!(!has(&cache, 1) && has(&cache, 2) && has(&cache, 3));
-        assert_eq!((cache.state().left, cache.state().bytes), (LEFT_BYTES, LEFT_BYTES));
+        let state = cache.state();
+        assert_eq!((state.left, state.bytes), (LEFT_BYTES, LEFT_BYTES));
     }
 
     #[test]
     fn memory_of_what_goes_is_used_again_once_nobody_reads_it() {
-        let cache = ChunkCache::new(SPARE_LEAST + BESIDE);
+        let cache = ChunkCache::new(SPARE_PART * SPARE_LEAST);
+        // Always used last, so that beside it there is room for one more.
+        let most = put(&cache, 9, (SPARE_PART - 3) * SPARE_LEAST);
+        let again = || assert!(matches!(cache.look(&id(9)), Look::Here(content) if content == most));
         let first = put(&cache, 1, SPARE_LEAST);
+        again();
         let place = put(&cache, 2, SPARE_LEAST).as_ptr();
+        again();
         assert!(cache.state().spare.is_empty() && first[0] == 1, "who reads it reads on");
         put(&cache, 3, SPARE_LEAST);
+        again();
         let fourth = put(&cache, 4, SPARE_LEAST - 10);
         assert_eq!((fourth.as_ptr(), fourth.len(), fourth[0]), (place, SPARE_LEAST - 10, 4));
     }

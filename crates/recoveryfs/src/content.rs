@@ -127,7 +127,10 @@ impl Reader {
         let chunks = file.ended(range.start)..file.begins(range.end);
         let step = file.way.lock().unwrap_or_else(PoisonError::into_inner).track.read(&range);
         // First, so that it happens while this thread is at what is wanted now.
-        self.ahead.soon(file, file.begins(step.ahead.start)..file.begins(step.ahead.end));
+        // Never so much that it drives out what it was made ready for.
+        let room = self.decoder.cache().budget() as u64 / 2;
+        let ahead = step.ahead.start..step.ahead.end.min(range.end.saturating_add(room));
+        self.ahead.soon(file, file.begins(ahead.start)..file.begins(ahead.end));
         let left = &file.chunks[file.ended(step.left.start)..file.ended(step.left.end)];
         if !left.is_empty() {
             self.decoder.cache().leave(left.iter().map(|chunk| chunk.id));
