@@ -474,6 +474,24 @@ fn in_the_foreground_it_stays_until_it_is_told_to_end() {
 }
 
 #[test]
+fn who_asks_twice_need_not_wait_for_who_uses_it() {
+    let shelf = Shelf::new();
+    let mut server = shelf
+        .command(env!("CARGO_BIN_EXE_reprise"), &["mount", "--foreground", "repo::one", "ours"])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_until("the mount", || shelf.is_mounted("ours"));
+    let _file = File::open(shelf.path("ours/dir/large")).unwrap();
+    kill_process(Pid::from_child(&server), Signal::INT).unwrap();
+    wait_until("it being out of sight", || !shelf.is_mounted("ours"));
+    assert!(server.try_wait().unwrap().is_none(), "who uses it has some time");
+    kill_process(Pid::from_child(&server), Signal::INT).unwrap();
+    assert_eq!(server.wait().unwrap().code(), Some(130));
+    assert!(!shelf.is_locked(), "the lock was given back");
+}
+
+#[test]
 fn bad_input_gets_a_clear_error() {
     let shelf = Shelf::new();
     let said = |args: &[&str]| shelf.reprise(args).expect(2).stderr;
