@@ -54,8 +54,12 @@ impl Env {
                 .map_or(Lang::En, |locale| Lang::from_locale(&locale)),
         };
         Self {
-            state_dir: cli.state_dir.clone().unwrap_or_else(default_state_dir),
-            cache_dir: if cli.no_cache { None } else { cli.cache_dir.clone().or_else(default_cache_dir) },
+            state_dir: cli.state_dir.clone().map_or_else(default_state_dir, absolute),
+            cache_dir: if cli.no_cache {
+                None
+            } else {
+                cli.cache_dir.clone().map(absolute).or_else(default_cache_dir)
+            },
             lock: match (cli.bypass_lock, cli.lock_wait) {
                 (true, _) => Lock::Bypass,
                 (false, Some(seconds)) => Lock::Shared { wait: Duration::from_secs(seconds.into()) },
@@ -99,6 +103,11 @@ fn scratch() -> PathBuf {
     path("TMPDIR")
         .filter(|dir| dir.is_dir() && dir.as_os_str().len() < 50)
         .unwrap_or_else(|| PathBuf::from("/tmp"))
+}
+
+/// What is mounted in the background leaves the directory it was started in.
+fn absolute(path: PathBuf) -> PathBuf {
+    std::path::absolute(&path).unwrap_or(path)
 }
 
 fn default_state_dir() -> PathBuf {

@@ -63,8 +63,9 @@ impl Shelf {
             .current_dir(self.dir.path())
             .env("BORG_BASE_DIR", self.path("home"))
             .env("BORG_PASSPHRASE", "correct horse")
-            .env("REPRISE_CACHE_DIR", self.path("cache"))
-            .env("REPRISE_STATE_DIR", self.path("state"))
+            // Relative: who serves leaves this directory.
+            .env("REPRISE_CACHE_DIR", "cache")
+            .env("REPRISE_STATE_DIR", "state")
             .env("TZ", "UTC")
             .env("LC_ALL", "C.UTF-8")
             .stdin(Stdio::null());
