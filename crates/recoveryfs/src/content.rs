@@ -84,6 +84,11 @@ impl Deref for Piece {
     }
 }
 
+/// Whether so much of a file of `size` bytes fits into `budget` that reading here and there seldom has to wait.
+fn nearly_fits(size: u64, budget: u64) -> bool {
+    size <= budget.saturating_add(budget / 8)
+}
+
 /// Bytes of a file that cannot be read.
 #[derive(Debug)]
 pub struct Lost {
@@ -179,17 +184,30 @@ impl Reader {
         Err(Error::Integrity { id: chunk.id, reason })
     }
 
-    /// Who reads here and there in a file that can be kept whole will want all of it. From a server it would come at the
+    /// Who reads here and there in a file that can be kept whole, or nearly, will want all of it. From a server it would come at the
     /// cost of what others want.
     fn strayed(&self, file: &Arc<OpenFile>) {
         let mut way = file.way.lock().unwrap_or_else(PoisonError::into_inner);
         way.strays = way.strays.saturating_add(1);
         if way.strays == STRAYS
-            && file.size() <= self.decoder.cache().budget() as u64
+            && nearly_fits(file.size(), self.decoder.cache().budget() as u64)
             && self.decoder.repository().is_local()
         {
             drop(way);
             self.ahead.whole(file);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_as_large_as_the_default_cache_is_worth_being_decoded_whole() {
+        let options = crate::Options::default();
+        let budget = ChunkCache::new(options.cache_bytes).budget() as u64;
+        assert!(nearly_fits(options.cache_bytes as u64, budget));
+        assert!(!nearly_fits(2 * options.cache_bytes as u64, budget));
     }
 }
