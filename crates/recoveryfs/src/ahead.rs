@@ -4,7 +4,6 @@
 //! here and there. Of the second, one processor is left for whoever reads.
 
 use std::collections::VecDeque;
-use std::num::NonZero;
 use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
@@ -12,7 +11,7 @@ use std::thread::{self, JoinHandle};
 use reprise_borg::Chunk;
 
 use crate::content::OpenFile;
-use crate::decode::Decoder;
+use crate::decode::{Decoder, processors};
 
 /// Bytes of content that a thread takes at a time: several chunks are hashed in less time than one after the other.
 const BATCH: u64 = 4 << 20;
@@ -59,7 +58,7 @@ impl Drop for Demand<'_> {
 impl Ahead {
     /// Has chunks decoded by `decoder`.
     pub fn new(decoder: &Arc<Decoder>) -> Self {
-        let processors = thread::available_parallelism().map_or(1, NonZero::get);
+        let processors = processors();
         let decoder = Arc::clone(decoder);
         let shared =
             Arc::new(Shared { decoder, processors, plan: Mutex::default(), changed: Condvar::new() });

@@ -8,8 +8,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use reprise_borg::Id;
 
+use crate::memory::Memory;
+
 /// A chunk's content.
-pub type Content = Arc<Vec<u8>>;
+pub type Content = Arc<Memory>;
 
 /// Bytes kept of what was left behind. It is kept at all because the same chunk may come again soon, such as one of zeros.
 const LEFT_BYTES: usize = 32 << 20;
@@ -108,10 +110,10 @@ pub struct Loading<'c> {
 impl Loading<'_> {
     /// Keeps the content, and lets go on who waits for it.
     pub fn done(self, content: &[u8]) -> Content {
-        let mut buffer = self.cache.state().memory(content.len());
-        buffer.clear();
-        buffer.extend_from_slice(content);
-        let content = Arc::new(buffer);
+        let memory = self.cache.state().spare_for(content.len());
+        // Filled while nobody else waits for the lock.
+        let memory = memory.unwrap_or_else(|| Memory::with_room(content.len()));
+        let content = Arc::new(memory.filled(content));
         self.cache.state().keep(self.id, Arc::clone(&content), self.cache.budget);
         content
     }
@@ -138,7 +140,7 @@ struct State {
     /// Bytes of all that is here, and of what was left behind among it.
     bytes: usize,
     left: usize,
-    spare: Vec<Vec<u8>>,
+    spare: Vec<Memory>,
     spare_most: usize,
 }
 
@@ -154,7 +156,7 @@ enum Slot {
 
 /// Bytes that a chunk takes.
 fn weight(content: &Content) -> usize {
-    content.capacity() + BESIDE
+    content.room() + BESIDE
 }
 
 impl State {
@@ -200,28 +202,26 @@ impl State {
     fn evict(&mut self) {
         let Some((used, id)) = self.order.pop_first() else { return };
         let Some(Slot::Here { content, .. }) = self.slots.remove(&id) else { return };
-        let size = content.capacity();
+        let size = content.room();
         self.bytes -= weight(&content);
         if used < 0 {
             self.left -= weight(&content);
         }
-        let spare: usize = self.spare.iter().map(Vec::capacity).sum();
+        let spare: usize = self.spare.iter().map(Memory::room).sum();
         // Who still reads it lets go of it later, and then it is gone.
         if size >= SPARE_LEAST
             && spare + size <= self.spare_most
-            && let Some(buffer) = Arc::into_inner(content)
+            && let Some(memory) = Arc::into_inner(content)
         {
-            self.spare.push(buffer);
+            self.spare.push(memory);
         }
     }
 
-    /// Memory for so many bytes: some that was used before, if it is not much more than that.
-    fn memory(&mut self, len: usize) -> Vec<u8> {
-        let fits = |buffer: &Vec<u8>| buffer.capacity() >= len && buffer.capacity() / 2 <= len;
-        match self.spare.iter().position(fits) {
-            Some(index) => self.spare.swap_remove(index),
-            None => Vec::with_capacity(len),
-        }
+    /// Memory for so many bytes that was used before, if it is not much more than that.
+    fn spare_for(&mut self, len: usize) -> Option<Memory> {
+        let fits = |memory: &Memory| memory.room() >= len && memory.room() / 2 <= len;
+        let index = self.spare.iter().position(fits)?;
+        Some(self.spare.swap_remove(index))
     }
 }
 
@@ -260,7 +260,7 @@ mod tests {
                             loading.done(&[7; 100])
                         }
                     };
-                    assert_eq!(*content, vec![7; 100]);
+                    assert_eq!(**content, [7; 100]);
                 });
             }
         });
@@ -312,7 +312,8 @@ mod tests {
         let cache = ChunkCache::new(SPARE_PART * SPARE_LEAST);
         // Always used last, so that beside it there is room for one more.
         let most = put(&cache, 9, (SPARE_PART - 3) * SPARE_LEAST);
-        let again = || assert!(matches!(cache.look(&id(9)), Look::Here(content) if content == most));
+        let again =
+            || assert!(matches!(cache.look(&id(9)), Look::Here(content) if Arc::ptr_eq(&content, &most)));
         let first = put(&cache, 1, SPARE_LEAST);
         again();
         let place = put(&cache, 2, SPARE_LEAST).as_ptr();

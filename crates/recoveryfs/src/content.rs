@@ -113,8 +113,10 @@ impl Reader {
     }
 
     /// A chunk of an archive's metadata. Files that lie beside each other are described in the same.
-    pub fn metadata(&self, id: &Id) -> Result<Content, Error> {
-        self.decoder.metadata(id)
+    pub fn metadata(&self, id: &Id) -> Result<Piece, Error> {
+        let content = self.decoder.metadata(id)?;
+        let all = 0..content.len();
+        Ok(Piece::Within(content, all))
     }
 
     /// A file is closed. Who has read it to its end in order will hardly come back, and the kernel has it.

@@ -1,26 +1,50 @@
 //! From the repository into the cache.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::num::NonZero;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
 
 use reprise_borg::{Buffers, Chunk, Error, Id, Repository};
 
 use crate::cache::{ChunkCache, Content, Loading, Look};
 
-/// Buffers kept for later: as many as are in use most of the time.
-const KEPT: usize = 2;
+/// How many processors there are.
+pub fn processors() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+/// Buffers in use, given back when dropped.
+#[derive(Debug)]
+struct Borrowed<'d> {
+    decoder: &'d Decoder,
+    buffers: Buffers,
+}
+
+impl Drop for Borrowed<'_> {
+    fn drop(&mut self) {
+        let mut free = self.decoder.buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        free.push(std::mem::take(&mut self.buffers));
+        self.decoder.returned.notify_one();
+    }
+}
 
 /// Decodes chunks.
 #[derive(Debug)]
 pub struct Decoder {
     repository: Arc<Repository>,
     cache: ChunkCache,
+    /// Each takes several large chunks, so there are few, and who decodes waits for one.
     buffers: Mutex<Vec<Buffers>>,
+    returned: Condvar,
 }
 
 impl Decoder {
     /// From `repository` into `cache`.
     pub fn new(repository: Arc<Repository>, cache: ChunkCache) -> Self {
-        Self { repository, cache, buffers: Mutex::default() }
+        // One for each that decodes ahead, and one for who does not want to wait for those.
+        let count = processors().clamp(2, 4) + 1;
+        let buffers = Mutex::new((0..count).map(|_| Buffers::default()).collect());
+        Self { repository, cache, buffers, returned: Condvar::new() }
     }
 
     /// Where chunks come from.
@@ -61,12 +85,16 @@ impl Decoder {
     }
 
     fn read(&self, chunks: &[Chunk], take: impl FnMut(usize, Result<&[u8], Error>)) {
-        let kept = || self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut buffers = kept().pop().unwrap_or_default();
-        self.repository.read_chunks(chunks, &mut buffers, take);
-        let mut kept = kept();
-        if kept.len() < KEPT {
-            kept.push(buffers);
+        self.repository.read_chunks(chunks, &mut self.borrow().buffers, take);
+    }
+
+    fn borrow(&self) -> Borrowed<'_> {
+        let mut free = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            match free.pop() {
+                Some(buffers) => return Borrowed { decoder: self, buffers },
+                None => free = self.returned.wait(free).unwrap_or_else(PoisonError::into_inner),
+            }
         }
     }
 

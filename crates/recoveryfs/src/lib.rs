@@ -16,6 +16,7 @@ mod decode;
 mod error;
 mod filesystem;
 mod handles;
+mod memory;
 mod mounts;
 mod owners;
 mod track;

@@ -17,6 +17,7 @@ mod keep;
 mod table;
 mod tree;
 
+use std::ops::Deref;
 use std::path::Path;
 
 use reprise_model::Observer;
@@ -287,7 +288,7 @@ impl Catalogue {
 
     /// The same, with chunks of metadata ([`Repository::read_metadata`]) from `piece`, which may keep them: neighbours
     /// are described in the same ones.
-    pub fn item_by<P: AsRef<Vec<u8>>>(
+    pub fn item_by<P: Deref<Target = [u8]>>(
         &self,
         node: Node,
         mut piece: impl FnMut(&Id) -> Result<P, Error>,
@@ -307,7 +308,7 @@ impl Catalogue {
         Ok(item)
     }
 
-    fn decode<P: AsRef<Vec<u8>>>(
+    fn decode<P: Deref<Target = [u8]>>(
         &self,
         row: Row,
         piece: &mut impl FnMut(&Id) -> Result<P, Error>,
@@ -316,7 +317,7 @@ impl Catalogue {
         let mut ids = self.table.pieces.iter().skip(row.piece as usize).map(|id| Id(*id));
         let Some(first) = ids.next() else { return Err(malformed(Fault::Incomplete)) };
         let first = piece(&first)?;
-        let begin = first.as_ref().get(row.offset as usize..).unwrap_or_default();
+        let begin = first.get(row.offset as usize..).unwrap_or_default();
         // Most are in one piece.
         match View::decode(&mut Reader::new(begin)) {
             Err(Fault::Incomplete) => {}
@@ -325,7 +326,7 @@ impl Catalogue {
         let mut rest = begin.to_vec();
         let mut needed = 0;
         for id in ids {
-            rest.extend_from_slice(piece(&id)?.as_ref());
+            rest.extend_from_slice(&piece(&id)?);
             // Doubling keeps one huge item from being decoded again and again.
             if rest.len() < needed {
                 continue;
