@@ -23,6 +23,8 @@ use crate::ui::{Ui, name, one_line, out};
 
 /// What the one in the background says once it serves.
 const SERVING: &str = "serving\n";
+/// Bytes from which on memory is worth asking the system for.
+const LARGE: &str = "524288";
 /// How often who waits looks.
 const GLANCE: Duration = Duration::from_millis(50);
 /// How long who still uses it has after somebody asked to stop. The message says so, too.
@@ -39,6 +41,9 @@ pub fn run(args: &MountArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Exit
     let mut server = Command::new(program)
         .args(std::env::args_os().skip(1))
         .arg("--serve")
+        // Of the GNU C library: what is as large as a chunk goes back to the system when it is let go, and always. By itself it
+        // would learn from the first of them to keep such in its heaps, one for each thread, full of holes.
+        .env("MALLOC_MMAP_THRESHOLD_", LARGE)
         .stdout(Stdio::piped())
         .spawn()
         .map_err(|error| Failure::new(format!("what is to serve cannot be started: {error}")))?;
