@@ -35,7 +35,7 @@ fn extracted() -> (Bench, std::path::PathBuf) {
     }
     sh(
         &src,
-        "mkdir -p dir/empty; echo linked > first; ln first dir/second; ln first third; : > none
+        "mkdir -p dir/empty one two; echo both > one/name; ln one/name two/name; echo linked > first; ln first dir/second; ln first third; : > none
          mkfifo pipe; mknod null c 1 3; ln -s first link; ln -s dir dirlink
          truncate -s 5M holes; echo end >> holes
          setfattr -n user.kept -v value small-01; chmod 4750 small-02; chown 1234:5678 small-03
@@ -243,9 +243,10 @@ fn what_a_killed_run_left_behind_is_removed_and_nothing_else() {
     let (bench, to) = extracted();
     let before = snapshot(&to);
     let held = to.join("dir/.reprise-0000000000000003");
+    // One file is all that is in `one` and `two`: in either of them is nothing but a further name.
     sh(
         &to,
-        "for dir in . dir; do echo half > $dir/.reprise-0123456789abcdef; done
+        "for dir in . dir one two; do echo half > $dir/.reprise-0123456789abcdef; done
          ln small-20 .reprise-0000000000000001
          echo mine > .reprise-notes; echo mine > .reprise-0123456789ABCDEF; mkdir .reprise-0000000000000002
          echo theirs > dir/.reprise-0000000000000003; echo x >> small-21",

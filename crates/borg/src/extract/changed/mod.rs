@@ -62,11 +62,17 @@ pub(crate) fn to_directory(
     let mut later = Later::default();
     let mut ahead = 0;
     drive(archive, &update.shared.run, &update, |window, item| {
-        dispatch(&update.shared.run, &mut selector, item, |item, destination, work| match work {
-            Work::File(content) => update.file(window, &mut ahead, item, destination, content),
-            Work::Directory => update.directory(&mut later, item, destination),
-            Work::Special => update.special(item, &destination),
-            Work::Link(link) => later.links.push(link),
+        dispatch(&update.shared.run, &mut selector, item, |item, destination, work| {
+            if !dry {
+                // Before anything of this archive may have such a name.
+                update.sweep(&destination);
+            }
+            match work {
+                Work::File(content) => update.file(window, &mut ahead, item, destination, content),
+                Work::Directory => update.directory(&mut later, item, destination),
+                Work::Special => update.special(item, &destination),
+                Work::Link(link) => later.links.push(link),
+            }
         });
     });
     update.finish(later);
@@ -134,10 +140,6 @@ impl Update<'_> {
         destination: Vec<u8>,
         content: &Content,
     ) {
-        if !self.dry {
-            // Before anything of this archive may have such a name.
-            self.sweep(&destination);
-        }
         let found = self.look(&destination).map(|(_, stat)| FileType::from_raw_mode(stat.st_mode));
         if found != Some(FileType::RegularFile) {
             if !self.dry {
