@@ -18,6 +18,8 @@ const MAX_CHUNK: usize = crate::segment::MAX_ENTRY;
 const MAX_UNSIZED: usize = 128 << 20;
 /// lz4 cannot say more with one byte than "255 more".
 const LZ4_RATIO: usize = 255;
+/// Room for more than there is, beyond the distance in which the library goes by single bytes.
+const LZ4_SLACK: usize = 64;
 /// Where Borg begins to guess the size of an lz4 block.
 const LZ4_FIRST_GUESS: usize = 1 << 20;
 
@@ -28,30 +30,35 @@ const LZMA_MEMORY: u64 = 80 << 20;
 #[derive(Default)]
 pub(crate) struct Decompressor {
     zstd: Option<zstd::bulk::Decompressor<'static>>,
+    /// Where lz4 blocks go whose size is not known.
+    guessed: Vec<u8>,
 }
 
 impl Decompressor {
-    /// Decompresses `data` into `out`, replacing what is there. If `size` is given, the result has that many bytes.
-    pub fn run(&mut self, id: &Id, data: &[u8], size: Option<u32>, out: &mut Vec<u8>) -> Result<(), Error> {
+    /// The content of `data`: within it where it is not compressed, else in `out`, whose own content and length mean
+    /// nothing (it never becomes shorter, so that it is not filled with zeros again). If `size` is given, the result has
+    /// that many bytes.
+    pub fn run<'o>(
+        &mut self,
+        id: &Id,
+        data: &'o [u8],
+        size: Option<u32>,
+        out: &'o mut Vec<u8>,
+    ) -> Result<&'o [u8], Error> {
         let failed = |reason: &str| Error::integrity(*id, reason);
         let limit = size.map_or(MAX_UNSIZED, |size| size as usize);
         if size.is_some() && limit > MAX_CHUNK {
             return Err(failed("it claims to be larger than a chunk can be"));
         }
         let (method, body) = data.split_first_chunk::<2>().ok_or_else(|| failed("it is cut off"))?;
-        match method {
-            [0, 0] => {
-                if body.len() > limit {
-                    return Err(failed("it is larger than recorded"));
-                }
-                out.clear();
-                out.extend_from_slice(body);
-            }
-            [1, 0] => lz4(body, size, limit, out).map_err(failed)?,
+        let content = match method {
+            [0, 0] if body.len() > limit => return Err(failed("it is larger than recorded")),
+            [0, 0] => body,
+            [1, 0] => self.lz4(body, size, limit, out).map_err(failed)?,
             [2, 0] => {
                 let stream =
                     Stream::new_stream_decoder(LZMA_MEMORY, 0).map_err(|_| failed("xz cannot be set up"))?;
-                read_limited(XzDecoder::new_stream(body, stream), limit, out).map_err(failed)?;
+                read_limited(XzDecoder::new_stream(body, stream), limit, out).map_err(failed)?
             }
             [3, 0] => self.zstd(body, limit, out).map_err(failed)?,
             [4, 0] => {
@@ -64,17 +71,59 @@ impl Decompressor {
                 return self.run(id, inner, size, out);
             }
             [cmf, flg] if cmf & 0x0f == 8 && u16::from_be_bytes([*cmf, *flg]) % 31 == 0 => {
-                read_limited(ZlibDecoder::new(data), limit, out).map_err(failed)?;
+                read_limited(ZlibDecoder::new(data), limit, out).map_err(failed)?
             }
             _ => return Err(failed("it is compressed in an unknown way")),
-        }
-        if size.is_some_and(|size| out.len() != size as usize) {
+        };
+        if size.is_some_and(|size| content.len() != size as usize) {
             return Err(failed("its size is not the one recorded"));
         }
-        Ok(())
+        Ok(content)
     }
 
-    fn zstd(&mut self, body: &[u8], limit: usize, out: &mut Vec<u8>) -> Result<(), &'static str> {
+    /// A raw lz4 block does not tell its size: it is known, or guessed with growing guesses.
+    fn lz4<'o>(
+        &mut self,
+        body: &[u8],
+        size: Option<u32>,
+        limit: usize,
+        out: &'o mut Vec<u8>,
+    ) -> Result<&'o [u8], &'static str> {
+        const DAMAGED: &str = "its lz4 data is damaged";
+        let most = body.len().saturating_mul(LZ4_RATIO).saturating_add(LZ4_RATIO).min(limit);
+        let decode = |into: &mut Vec<u8>, size| {
+            // The library reads blocks differently where their content ends near the end of its room, so it never does.
+            let size = size + LZ4_SLACK;
+            lz4::block::decompress_to_buffer(body, Some(size as i32), room(into, size))
+        };
+        if let Some(size) = size.map(|size| size as usize) {
+            let written = if size > most { Err(DAMAGED) } else { decode(out, size).map_err(|_| DAMAGED) };
+            return Ok(&out[..written?]);
+        }
+        let mut guess = (body.len() * 3).max(LZ4_FIRST_GUESS).min(most);
+        let written = loop {
+            match decode(&mut self.guessed, guess) {
+                Ok(written) => break written,
+                // The library does not tell damage from a lack of room. There are few guesses up to the most there can be.
+                Err(_) if guess < most => guess = (guess * 2).min(most),
+                Err(_) => return Err(DAMAGED),
+            }
+        };
+        // What was guessed would take several times the memory, where many are in hand.
+        out.clear();
+        out.extend_from_slice(&self.guessed[..written]);
+        if self.guessed.len() > MAX_CHUNK + LZ4_SLACK {
+            self.guessed = Vec::new();
+        }
+        Ok(out)
+    }
+
+    fn zstd<'o>(
+        &mut self,
+        body: &[u8],
+        limit: usize,
+        out: &'o mut Vec<u8>,
+    ) -> Result<&'o [u8], &'static str> {
         let size = zstd::zstd_safe::get_frame_content_size(body).ok().flatten();
         let size = size.ok_or("its zstd frame does not tell its size")? as usize;
         if size > limit {
@@ -84,43 +133,27 @@ impl Decompressor {
             Some(decoder) => decoder,
             none => none.insert(zstd::bulk::Decompressor::new().map_err(|_| "zstd cannot be set up")?),
         };
-        out.resize(size, 0);
-        match decoder.decompress_to_buffer(body, &mut out[..]) {
-            Ok(written) if written == size => Ok(()),
+        let out = room(out, size);
+        match decoder.decompress_to_buffer(body, out) {
+            Ok(written) if written == size => Ok(out),
             _ => Err("its zstd data is damaged"),
         }
     }
 }
 
-/// A raw lz4 block does not tell its size: it is known, or guessed with growing guesses.
-fn lz4(body: &[u8], size: Option<u32>, limit: usize, out: &mut Vec<u8>) -> Result<(), &'static str> {
-    const DAMAGED: &str = "its lz4 data is damaged";
-    let most = body.len().saturating_mul(LZ4_RATIO).saturating_add(LZ4_RATIO).min(limit);
-    let mut guess = match size {
-        Some(size) if size as usize > most => return Err(DAMAGED),
-        Some(size) => size as usize,
-        None => (body.len() * 3).max(LZ4_FIRST_GUESS).min(most),
-    };
-    loop {
-        out.resize(guess, 0);
-        match lz4_flex::block::decompress_into(body, out) {
-            Ok(written) => {
-                out.truncate(written);
-                return Ok(());
-            }
-            Err(lz4_flex::block::DecompressError::OutputTooSmall { .. }) if guess < most => {
-                guess = (guess * 2).min(most);
-            }
-            Err(_) => return Err(DAMAGED),
-        }
+/// The first `size` bytes of `out`, which is made longer if need be.
+fn room(out: &mut Vec<u8>, size: usize) -> &mut [u8] {
+    if out.len() < size {
+        out.resize(size, 0);
     }
+    &mut out[..size]
 }
 
 /// Reads a stream to its end, at most `limit` bytes.
-fn read_limited(stream: impl Read, limit: usize, out: &mut Vec<u8>) -> Result<(), &'static str> {
+fn read_limited(stream: impl Read, limit: usize, out: &mut Vec<u8>) -> Result<&[u8], &'static str> {
     out.clear();
     stream.take(limit as u64 + 1).read_to_end(out).map_err(|_| "its compressed data is damaged")?;
-    if out.len() > limit { Err("it is larger than recorded") } else { Ok(()) }
+    if out.len() > limit { Err("it is larger than recorded") } else { Ok(out) }
 }
 
 #[cfg(test)]
@@ -134,7 +167,11 @@ mod tests {
 
     fn run(data: &[u8], size: Option<u32>) -> Result<Vec<u8>, Error> {
         let mut out = b"what was there before".to_vec();
-        Decompressor::default().run(&Id::MANIFEST, data, size, &mut out).map(|()| out)
+        Decompressor::default().run(&Id::MANIFEST, data, size, &mut out).map(<[u8]>::to_vec)
+    }
+
+    fn lz4_block(content: &[u8]) -> Vec<u8> {
+        lz4::block::compress(content, None, false).unwrap()
     }
 
     fn zlib(content: &[u8], level: u32) -> Vec<u8> {
@@ -164,7 +201,7 @@ mod tests {
     fn lz4_blocks_that_grow_a_lot_are_given_room_for_it() {
         for size in [0, 1, LZ4_FIRST_GUESS - 1, LZ4_FIRST_GUESS, LZ4_FIRST_GUESS + 1, 60 << 20] {
             let content = vec![b'x'; size];
-            let data = [&[1, 0][..], &lz4_flex::block::compress(&content)].concat();
+            let data = [&[1, 0][..], &lz4_block(&content)].concat();
             assert!(run(&data, None).unwrap() == content, "{size}");
             if size <= MAX_CHUNK {
                 assert!(run(&data, Some(size as u32)).unwrap() == content, "{size}");
@@ -176,7 +213,7 @@ mod tests {
     fn what_grows_beyond_all_bounds_is_stopped() {
         let zeros = vec![0; 10 << 20];
         let bombs = [
-            [&[1, 0][..], &lz4_flex::block::compress(&zeros)].concat(),
+            [&[1, 0][..], &lz4_block(&zeros)].concat(),
             [&[3, 0][..], &zstd::bulk::compress(&zeros, 1).unwrap()].concat(),
             zlib(&zeros, 9),
         ];

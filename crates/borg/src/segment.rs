@@ -98,8 +98,7 @@ impl Segments {
     /// Calls `each` with tag, id and offset of every entry, all checksums verified.
     /// A file without a single byte counts as one that is not there.
     pub fn scan(&self, segment: u32, mut each: impl FnMut(Tag, Id, u32)) -> Result<(), Error> {
-        let mut entry = Vec::new();
-        self.walk(segment, &mut entry, |offset, head, entry| {
+        self.walk(segment, &mut Vec::new(), |offset, head, entry| {
             let damaged = |reason: &str| Error::Segment { segment, offset, reason: reason.into() };
             if !head.verify(entry) {
                 return Err(damaged("a checksum is wrong"));
@@ -107,21 +106,26 @@ impl Segments {
             let id = entry.get(HEADER..KEYED_HEADER).and_then(Id::from_slice).unwrap_or(Id::MANIFEST);
             let at = u32::try_from(offset).map_err(|_| damaged("it is too large"))?;
             each(head.tag, id, at);
+            entry.clear();
             Ok(Cut::Next)
         })
     }
 
-    /// Hands every entry to `each`, whole and by its offset, with nothing of it verified but that its head makes sense.
-    pub fn cut(&self, segment: u32, mut each: impl FnMut(u64, Head, Vec<u8>) -> Cut) -> Result<(), Error> {
-        self.walk(segment, &mut Vec::new(), |offset, head, entry| {
-            Ok(each(offset, *head, std::mem::take(entry)))
-        })
+    /// Appends every entry to `entries`, whole, with nothing of it verified but that its head makes sense, and hands its
+    /// offset and them to `each`, which may take all away.
+    pub fn cut(
+        &self,
+        segment: u32,
+        entries: &mut Vec<u8>,
+        mut each: impl FnMut(u64, Head, &mut Vec<u8>) -> Cut,
+    ) -> Result<(), Error> {
+        self.walk(segment, entries, |offset, head, entries| Ok(each(offset, *head, entries)))
     }
 
     fn walk(
         &self,
         segment: u32,
-        entry: &mut Vec<u8>,
+        entries: &mut Vec<u8>,
         each: impl FnMut(u64, &Head, &mut Vec<u8>) -> Result<Cut, Error>,
     ) -> Result<(), Error> {
         let path = self.path(segment);
@@ -131,7 +135,7 @@ impl Segments {
             return Ok(());
         }
         let file = BufReader::with_capacity(READ.min(len as usize), file);
-        walk(file, len, (segment, &path), entry, each)
+        walk(file, len, (segment, &path), entries, each)
     }
 
     /// Bytes of a segment file.
@@ -167,12 +171,13 @@ impl Segments {
     }
 }
 
-/// Calls `each` with the entries in `file`, a segment of `len` bytes with this number and path. Each is read into `entry`.
+/// Calls `each` with the entries in `file`, a segment of `len` bytes with this number and path. Each is appended to
+/// `entries`, which is for `each` to clear.
 pub(crate) fn walk(
     mut file: impl Read,
     len: u64,
     (segment, path): (u32, &Path),
-    entry: &mut Vec<u8>,
+    entries: &mut Vec<u8>,
     mut each: impl FnMut(u64, &Head, &mut Vec<u8>) -> Result<Cut, Error>,
 ) -> Result<(), Error> {
     let damaged = |offset, reason: &str| Error::Segment { segment, offset, reason: reason.into() };
@@ -191,10 +196,14 @@ pub(crate) fn walk(
         if parsed.size as u64 > len - offset {
             return Err(damaged(offset, "it is cut off"));
         }
-        entry.resize(parsed.size, 0);
-        entry[..HEADER].copy_from_slice(&head);
-        fill(&mut file, &mut entry[HEADER..], path)?.ok_or_else(|| damaged(offset, "it is cut off"))?;
-        if each(offset, &parsed, entry)? == Cut::Stop {
+        entries.reserve(parsed.size);
+        entries.extend_from_slice(&head);
+        let rest = parsed.size - HEADER;
+        let read = file.by_ref().take(rest as u64).read_to_end(entries).map_err(Error::read(path))?;
+        if read < rest {
+            return Err(damaged(offset, "it is cut off"));
+        }
+        if each(offset, &parsed, entries)? == Cut::Stop {
             break;
         }
         offset += parsed.size as u64;

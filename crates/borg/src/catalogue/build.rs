@@ -1,7 +1,8 @@
 //! From the stream of items to the table, in one pass.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 
+use foldhash::quality::RandomState;
 use hashbrown::HashTable;
 
 use super::table::{Extra, NONE, Owner, Row, Table, flag};

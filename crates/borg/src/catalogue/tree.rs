@@ -1,7 +1,8 @@
 //! Where the items belong: places in a tree, each with a name below another.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 
+use foldhash::quality::RandomState;
 use hashbrown::HashTable;
 
 use super::table::{NONE, Row, Table, flag};
@@ -32,7 +33,7 @@ pub(super) struct Tree {
 impl Default for Tree {
     fn default() -> Self {
         let top = Place { parent: 0, name: (0, 0), node: NONE };
-        let (by_name, hasher) = (HashTable::new(), RandomState::new());
+        let (by_name, hasher) = (HashTable::new(), RandomState::default());
         Self { places: vec![top], by_name, hasher, last: (Vec::new(), 0) }
     }
 }

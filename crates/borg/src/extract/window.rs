@@ -11,6 +11,7 @@ use crossbeam_channel::Sender;
 use super::pool::{Places, Task};
 use crate::Id;
 use crate::item::Chunk;
+use crate::repository::TOGETHER_BYTES;
 use crate::store::Store;
 
 /// Bytes of content in a window.
@@ -19,8 +20,7 @@ const BYTES: u64 = 64 << 20;
 const CHUNKS: usize = 4096;
 /// Files in a window that consist of several chunks: as many can be open at a time.
 const OPEN_FILES: usize = 192;
-/// What a worker takes at a time: enough to have several chunks side by side, and not more than its share.
-const BATCH_BYTES: u64 = 16 << 20;
+/// What a worker takes at a time: its share of a window, and not more than it can hash side by side.
 const BATCHES: u64 = 4;
 const BATCH_TASKS: usize = 32;
 
@@ -87,7 +87,7 @@ impl<'a, F> Window<'a, F> {
         chunks.sort_unstable_by_key(|(order, _)| *order);
         store.expect(chunks.iter().map(|(_, (chunk, _))| (chunk.id, chunk.stored)));
         let mut batch = std::mem::take(&mut self.empty);
-        let batch_bytes = (self.bytes / BATCHES).min(BATCH_BYTES);
+        let batch_bytes = (self.bytes / BATCHES).min(*TOGETHER_BYTES as u64);
         let mut bytes = 0;
         for (_, (chunk, places)) in chunks {
             bytes += u64::from(chunk.size);

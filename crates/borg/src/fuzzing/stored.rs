@@ -55,6 +55,7 @@ pub fn segment(input: &[u8]) {
             largest = largest.max(head.size);
             // What says that it is sound is what the checksum says.
             assert_eq!(head.verify(bytes), crc32fast::hash(&bytes[4..]).to_le_bytes() == bytes[..4]);
+            bytes.clear();
             Ok(Cut::Next)
         },
     );

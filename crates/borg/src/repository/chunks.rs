@@ -4,6 +4,9 @@
 //! asks for them together.
 
 use std::fmt;
+use std::num::NonZero;
+use std::sync::LazyLock;
+use std::thread;
 
 use super::Repository;
 use crate::compression::Decompressor;
@@ -14,10 +17,12 @@ use crate::{Error, Id};
 
 /// Chunks that are in hand at the same time, at most.
 const TOGETHER: usize = 32;
-/// Bytes of content in hand, but for what the last chunk has beyond.
-const TOGETHER_BYTES: usize = 16 << 20;
-/// Buffers larger than any chunk of Borg's are not kept.
-const KEPT: usize = 32 << 20;
+/// Bytes of content a thread has in hand, but for what the last chunk has beyond: enough to hash side by side, and on a
+/// machine with many processors no more than its share of 128 MiB.
+pub(crate) static TOGETHER_BYTES: LazyLock<usize> = LazyLock::new(|| {
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    ((128 << 20) / threads).clamp(2 << 20, 16 << 20)
+});
 
 /// An object as it lies in the repository.
 pub(crate) struct Sealed<'b> {
@@ -70,10 +75,10 @@ impl<'r> Chunks<'r> {
     /// The content of a chunk. `known` is what an item says about it: its size is then enforced.
     pub fn read(&mut self, id: &Id, known: Option<&Chunk>) -> Result<&[u8], Error> {
         let key = &self.repository.key;
-        let content = &mut self.contents[0];
         let sealed = self.repository.store.get(id, known.map(|chunk| chunk.stored), &mut self.sealed[0])?;
         let packed = key.open(id, sealed)?;
-        self.decompressor.run(id, packed, known.map(|chunk| chunk.size), content)?;
+        let content =
+            self.decompressor.run(id, packed, known.map(|chunk| chunk.size), &mut self.contents[0])?;
         key.check_id(id, content)?;
         Ok(content)
     }
@@ -84,7 +89,7 @@ impl<'r> Chunks<'r> {
         while first < chunks.len() {
             let mut bytes = 0;
             let fits = |chunk: &&Chunk| {
-                let fits = bytes < TOGETHER_BYTES;
+                let fits = bytes < *TOGETHER_BYTES;
                 bytes += chunk.size as usize;
                 fits
             };
@@ -103,6 +108,7 @@ impl<'r> Chunks<'r> {
         });
         let read = read.collect();
         self.open_each(read, take);
+        keep_some(&mut buffers);
         self.sealed = buffers;
     }
 
@@ -118,52 +124,42 @@ impl<'r> Chunks<'r> {
                 Err(error) => take(number, Err(error)),
             }
         }
-        // Those whose content is in `contents`, in that order.
-        let mut unpacked = Vec::with_capacity(about.len());
-        let mut bytes = 0;
-        for ((number, id, size), packed) in about.into_iter().zip(self.repository.key.open_each(envelopes)) {
-            if self.contents.len() == unpacked.len() {
-                self.contents.push(Vec::new());
-            }
-            let content = &mut self.contents[unpacked.len()];
-            match packed.and_then(|packed| self.decompressor.run(&id, packed, size, content)) {
-                Ok(()) => {
-                    bytes += content.len();
-                    unpacked.push((number, id));
+        self.contents.resize_with(TOGETHER, Vec::new);
+        let mut opened = about.into_iter().zip(self.repository.key.open_each(envelopes)).peekable();
+        // Nobody knows beforehand how large a content is: it must not add up, so some are handed out before the rest.
+        while opened.peek().is_some() {
+            let (mut names, mut contents, mut bytes) = (Vec::new(), Vec::new(), 0);
+            for (buffer, ((number, id, size), packed)) in self.contents.iter_mut().zip(opened.by_ref()) {
+                match packed.and_then(|packed| self.decompressor.run(&id, packed, size, buffer)) {
+                    Ok(content) => {
+                        bytes += content.len();
+                        names.push(number);
+                        contents.push((id, content));
+                    }
+                    Err(error) => take(number, Err(error)),
                 }
-                Err(error) => take(number, Err(error)),
+                if bytes >= *TOGETHER_BYTES {
+                    break;
+                }
             }
-            // Nobody knows beforehand how large a content is: it must not add up.
-            if bytes >= TOGETHER_BYTES {
-                self.hand_out(&mut unpacked, &mut take);
-                bytes = 0;
+            let checked = self.repository.key.check_ids(&contents);
+            for ((number, (_, content)), checked) in names.into_iter().zip(contents).zip(checked) {
+                take(number, checked.map(|()| content));
             }
+            keep_some(&mut self.contents);
         }
-        self.hand_out(&mut unpacked, &mut take);
     }
+}
 
-    /// Checks the ids of the first of `contents`, and hands out what is right.
-    fn hand_out(
-        &mut self,
-        unpacked: &mut Vec<(usize, Id)>,
-        take: &mut impl FnMut(usize, Result<&[u8], Error>),
-    ) {
-        let contents = unpacked.iter().zip(&self.contents);
-        let contents: Vec<(Id, &[u8])> =
-            contents.map(|((_, id), content)| (*id, content.as_slice())).collect();
-        let checked = self.repository.key.check_ids(&contents);
-        for (((number, _), (_, content)), checked) in unpacked.drain(..).zip(&contents).zip(checked) {
-            take(number, checked.map(|()| *content));
+/// Gives back the memory of buffers, but for some that the next chunks find.
+fn keep_some(buffers: &mut [Vec<u8>]) {
+    let mut bytes = 0;
+    for buffer in buffers {
+        bytes += buffer.capacity();
+        if bytes > 2 * *TOGETHER_BYTES {
+            bytes -= buffer.capacity();
+            *buffer = Vec::new();
         }
-        self.contents
-            .iter_mut()
-            .filter(|content| content.capacity() > KEPT)
-            .for_each(|content| *content = Vec::new());
-    }
-
-    /// The content that was read last, by [`Chunks::read`].
-    pub fn into_content(mut self) -> Vec<u8> {
-        self.contents.swap_remove(0)
     }
 }
 
@@ -180,7 +176,7 @@ pub(super) fn open_manifest(key: &Key, sealed: &mut [u8]) -> Result<Manifest, Er
         other => other,
     };
     let packed = key.open(&Id::MANIFEST, sealed).map_err(damaged)?;
-    let mut plain = Vec::new();
-    Decompressor::default().run(&Id::MANIFEST, packed, None, &mut plain).map_err(damaged)?;
-    Manifest::parse(key, &plain)
+    let mut buffer = Vec::new();
+    let plain = Decompressor::default().run(&Id::MANIFEST, packed, None, &mut buffer).map_err(damaged)?;
+    Manifest::parse(key, plain)
 }

@@ -23,7 +23,7 @@ use crate::verify::{self, Verification};
 use crate::{Error, Id};
 
 pub use chunks::Buffers;
-pub(crate) use chunks::{Chunks, Sealed};
+pub(crate) use chunks::{Chunks, Sealed, TOGETHER_BYTES};
 use config::Config;
 
 /// How to open a repository.
@@ -213,8 +213,7 @@ impl Repository {
     /// The content of a chunk, verified, from any thread.
     pub fn read_chunk(&self, chunk: &Chunk) -> Result<Vec<u8>, Error> {
         let mut chunks = self.chunks();
-        chunks.read(&chunk.id, Some(chunk))?;
-        Ok(chunks.into_content())
+        chunks.read(&chunk.id, Some(chunk)).map(<[u8]>::to_vec)
     }
 
     /// The contents of chunks, verified, from any thread: each is handed to `take` with its number, in any order. Sooner
@@ -233,8 +232,7 @@ impl Repository {
     /// A chunk of an archive's metadata, verified, from any thread: see [`crate::Catalogue::item_by`].
     pub fn read_metadata(&self, id: &Id) -> Result<Vec<u8>, Error> {
         let mut chunks = self.chunks();
-        chunks.read(id, None)?;
-        Ok(chunks.into_content())
+        chunks.read(id, None).map(<[u8]>::to_vec)
     }
 
     /// Gives the lock back before the repository is closed: for a process that ends while threads of its own still hold it.

@@ -11,21 +11,26 @@ use reprise_model::Observer;
 
 use super::{Damage, LISTED, Objects, Short, Verification, short};
 use crate::index::Place;
-use crate::repository::{Chunks, Repository, Sealed};
+use crate::repository::{Chunks, Repository, Sealed, TOGETHER_BYTES};
 use crate::segment::{Cut, HEADER, Head, KEYED_HEADER, Segments, Tag};
 use crate::store::Local;
 use crate::{Error, Id};
 
-/// What a worker takes at a time.
-const BATCH_BYTES: usize = 4 << 20;
+/// What a worker takes at a time, beside as many bytes as it can hash side by side.
 const BATCH_ENTRIES: usize = 1024;
 
-/// An entry, as it was read.
+/// Entries, as they were read.
+#[derive(Default)]
+struct Batch {
+    entries: Vec<Entry>,
+    /// All of theirs, one after the other.
+    bytes: Vec<u8>,
+}
+
 struct Entry {
     segment: u32,
     offset: u64,
     head: Head,
-    bytes: Vec<u8>,
 }
 
 /// What the workers found.
@@ -58,14 +63,15 @@ pub(super) fn read<'r>(
     let found = Mutex::new(Found::default());
     let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
     let breaks = std::thread::scope(|scope| {
-        let (batches, queue) = crossbeam_channel::bounded::<Vec<Entry>>(threads * 2);
+        let (batches, queue) = crossbeam_channel::bounded::<Batch>(threads);
+        let (used, room) = crossbeam_channel::unbounded::<Vec<u8>>();
         for _ in 0..threads {
-            let (queue, found) = (queue.clone(), &found);
-            scope.spawn(move || check(repository, local, &queue, found));
+            let (queue, used, found) = (queue.clone(), used.clone(), &found);
+            scope.spawn(move || check(repository, local, &queue, &used, found));
         }
         // Taken along, so that it ends with this function and the workers with it.
         let batches = batches;
-        cut(local.segments(), observer, &batches, verification)
+        cut(local.segments(), observer, &batches, &room, verification)
     })?;
     let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
     for Break { segment, offset, last, reason } in breaks {
@@ -84,11 +90,13 @@ pub(super) fn read<'r>(
     Ok(found.into_objects(repository, verification))
 }
 
-/// Cuts the segments into entries and hands these to the workers.
+/// Cuts the segments into entries and hands these to the workers, in what comes back from them as `room`: new memory for
+/// each would cost as much as checking its sum.
 fn cut(
     segments: &Segments,
     observer: &dyn Observer,
-    batches: &Sender<Vec<Entry>>,
+    batches: &Sender<Batch>,
+    room: &Receiver<Vec<u8>>,
     verification: &mut Verification,
 ) -> Result<Vec<Break>, Error> {
     let last = segments.last_transaction()?;
@@ -98,21 +106,22 @@ fn cut(
         segments.list()?.into_iter().partition(|segment| Some(*segment) <= last);
     verification.unfinished_segments = unfinished.len() as u64;
     for segment in segments_in_use {
-        let (mut batch, mut size, mut previous) = (Vec::new(), 0, None);
+        let (mut entries, mut previous) = (Vec::new(), None);
         let mut cancelled = false;
-        let end = segments.cut(segment, |offset, head, bytes| {
+        let more = || room.try_recv().unwrap_or_default();
+        let mut bytes = more();
+        let end = segments.cut(segment, &mut bytes, |offset, head, bytes| {
             previous = Some(offset);
-            size += bytes.len();
-            observer.advance(bytes.len() as u64, 0);
-            batch.push(Entry { segment, offset, head, bytes });
-            if size >= BATCH_BYTES || batch.len() >= BATCH_ENTRIES {
-                drop(batches.send(std::mem::take(&mut batch)));
-                size = 0;
+            observer.advance(head.size as u64, 0);
+            entries.push(Entry { segment, offset, head });
+            if bytes.len() >= *TOGETHER_BYTES || entries.len() >= BATCH_ENTRIES {
+                let (entries, bytes) = (std::mem::take(&mut entries), std::mem::replace(bytes, more()));
+                drop(batches.send(Batch { entries, bytes }));
             }
             cancelled = observer.cancelled();
             if cancelled { Cut::Stop } else { Cut::Next }
         });
-        drop(batches.send(batch));
+        drop(batches.send(Batch { entries, bytes }));
         if cancelled || observer.cancelled() {
             return Err(Error::Cancelled);
         }
@@ -130,11 +139,20 @@ fn cut(
 }
 
 /// What a worker does: all entries it can get.
-fn check(repository: &Repository, local: &Local, queue: &Receiver<Vec<Entry>>, found: &Mutex<Found>) {
+fn check(
+    repository: &Repository,
+    local: &Local,
+    queue: &Receiver<Batch>,
+    used: &Sender<Vec<u8>>,
+    found: &Mutex<Found>,
+) {
     let mut own = Found::default();
     let mut chunks = repository.chunks();
-    for batch in queue {
-        own.entries(local, &mut chunks, batch);
+    for mut batch in queue {
+        own.entries(local, &mut chunks, &mut batch);
+        batch.bytes.clear();
+        // Nobody wants it any more once all is cut.
+        drop(used.send(batch.bytes));
     }
     found.lock().unwrap_or_else(PoisonError::into_inner).merge(own);
 }
@@ -175,12 +193,16 @@ impl Found {
         Objects { repository, good: self.good, bad: self.bad, late: std::sync::RwLock::default() }
     }
 
-    fn entries(&mut self, local: &Local, chunks: &mut Chunks<'_>, mut batch: Vec<Entry>) {
-        let (mut places, mut sealed) = (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
-        for entry in &mut batch {
-            if let Some(id) = self.object(local, entry) {
+    fn entries(&mut self, local: &Local, chunks: &mut Chunks<'_>, batch: &mut Batch) {
+        let (mut places, mut sealed) = (Vec::new(), Vec::new());
+        let mut rest = batch.bytes.as_mut_slice();
+        for entry in &batch.entries {
+            // Behind a break there is the beginning of an entry that never came whole.
+            let Some((bytes, behind)) = rest.split_at_mut_checked(entry.head.size) else { break };
+            rest = behind;
+            if let Some(id) = self.object(local, entry, bytes) {
                 places.push((id, entry.segment, entry.offset));
-                sealed.push(Sealed { id, size: None, data: Ok(&mut entry.bytes[KEYED_HEADER..]) });
+                sealed.push(Sealed { id, size: None, data: Ok(&mut bytes[KEYED_HEADER..]) });
             }
         }
         chunks.open_each(sealed, |number, content| {
@@ -208,8 +230,8 @@ impl Found {
     }
 
     /// Checks an entry; the object in it if there is one in use, still to be opened.
-    fn object(&mut self, local: &Local, entry: &Entry) -> Option<Id> {
-        let Entry { segment, offset, head, bytes } = entry;
+    fn object(&mut self, local: &Local, entry: &Entry, bytes: &[u8]) -> Option<Id> {
+        let Entry { segment, offset, head } = entry;
         let id = bytes.get(HEADER..KEYED_HEADER).and_then(Id::from_slice);
         let place = u32::try_from(*offset).ok().map(|offset| Place { segment: *segment, offset });
         // Others are no longer in use, or the damage is in the id itself.
