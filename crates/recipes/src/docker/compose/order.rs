@@ -66,16 +66,13 @@ pub fn start_order(graph: &IndexMap<String, Vec<String>>) -> Order {
     let mut placed = vec![false; graph.len()];
     let mut ready: BinaryHeap<Reverse<usize>> =
         (0..graph.len()).filter(|&index| waiting[index] == 0).map(Reverse).collect();
-    let mut first_unplaced = 0;
+    let mut circles = Circles::new(&needs);
     let name = |index: usize| graph.get_index(index).map(|(name, _)| name.clone()).unwrap_or_default();
 
     while order.start.len() < graph.len() {
         let Some(Reverse(index)) = ready.pop() else {
-            while placed[first_unplaced] {
-                first_unplaced += 1;
-            }
-            let circle = find_circle(first_unplaced, &needs, &placed);
-            let cut = circle.iter().copied().min().unwrap_or(first_unplaced);
+            let circle = circles.next(&placed);
+            let Some(cut) = circle.iter().copied().min() else { break };
             order.cycles.push(circle.into_iter().map(name).collect());
             ready.push(Reverse(cut));
             continue;
@@ -94,21 +91,70 @@ pub fn start_order(graph: &IndexMap<String, Vec<String>>) -> Order {
     order
 }
 
-/// Follows unplaced dependencies until one comes round again. Every unplaced service has one.
-fn find_circle(from: usize, needs: &[Vec<usize>], placed: &[bool]) -> Vec<usize> {
-    let mut path: Vec<usize> = Vec::new();
-    let mut seen = vec![usize::MAX; needs.len()];
-    let mut at = from;
-    loop {
-        if seen[at] != usize::MAX {
-            return path.split_off(seen[at]);
+/// Finds circles one after the other, each time going on from where the last one was entered: going back to the beginning
+/// would take the square of the time.
+struct Circles<'g> {
+    needs: &'g [Vec<usize>],
+    /// The services followed so far, each needing the next.
+    path: Vec<usize>,
+    /// Where in the path each service is, if it is.
+    position: Vec<Option<usize>>,
+    /// For each service, how many of its needs were found to be placed.
+    passed: Vec<usize>,
+    /// No service before this one is unplaced.
+    first: usize,
+}
+
+impl<'g> Circles<'g> {
+    fn new(needs: &'g [Vec<usize>]) -> Self {
+        let (position, passed) = (vec![None; needs.len()], vec![0; needs.len()]);
+        Self { needs, path: Vec::new(), position, passed, first: 0 }
+    }
+
+    /// Follows unplaced dependencies until one comes round again: every unplaced service has one when none is free to go.
+    /// Empty when all are placed.
+    fn next(&mut self, placed: &[bool]) -> Vec<usize> {
+        loop {
+            let Some(&at) = self.path.last() else {
+                while self.first < placed.len() && placed[self.first] {
+                    self.first += 1;
+                }
+                if self.first == placed.len() {
+                    return Vec::new();
+                }
+                self.follow(self.first);
+                continue;
+            };
+            if placed[at] {
+                self.path.pop();
+                self.position[at] = None;
+                continue;
+            }
+            let passed = &mut self.passed[at];
+            while self.needs[at].get(*passed).is_some_and(|&need| placed[need]) {
+                *passed += 1;
+            }
+            let from = match self.needs[at].get(*passed) {
+                Some(&next) => match self.position[next] {
+                    None => {
+                        self.follow(next);
+                        continue;
+                    }
+                    Some(position) => position,
+                },
+                None => self.path.len() - 1,
+            };
+            let circle = self.path.split_off(from);
+            for &service in &circle {
+                self.position[service] = None;
+            }
+            return circle;
         }
-        seen[at] = path.len();
-        path.push(at);
-        match needs[at].iter().copied().find(|&next| !placed[next]) {
-            Some(next) => at = next,
-            None => return path,
-        }
+    }
+
+    fn follow(&mut self, service: usize) {
+        self.position[service] = Some(self.path.len());
+        self.path.push(service);
     }
 }
 
