@@ -97,8 +97,11 @@ impl Decompressor {
             lz4::block::decompress_to_buffer(body, Some(size as i32), room(into, size))
         };
         if let Some(size) = size.map(|size| size as usize) {
-            let written = if size > most { Err(DAMAGED) } else { decode(out, size).map_err(|_| DAMAGED) };
-            return Ok(&out[..written?]);
+            if size > most {
+                return Err(DAMAGED);
+            }
+            let written = decode(out, size).map_err(|_| DAMAGED)?;
+            return Ok(&out[..written]);
         }
         let mut guess = (body.len() * 3).max(LZ4_FIRST_GUESS).min(most);
         let written = loop {

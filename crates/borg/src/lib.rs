@@ -63,6 +63,7 @@ mod lock;
 mod manifest;
 mod msgpack;
 mod pattern;
+mod processors;
 mod remote;
 mod repository;
 mod segment;

@@ -14,13 +14,11 @@ use reprise_borg::{Catalogue, Error, Item, Kind, Node};
 use crate::Options;
 use crate::content::{OpenFile, Piece, Reader};
 use crate::handles::Handles;
-use crate::tree::{Forest, Place, kind};
+use crate::tree::{DOTS, Forest, Place, kind};
 
 /// An archive never changes, so what the kernel knows stays true.
 const FOREVER: Duration = Duration::from_hours(24 * 365);
 const GENERATION: Generation = Generation(0);
-/// What a directory begins with.
-const DOTS: [&str; 2] = [".", ".."];
 
 type Result<T> = std::result::Result<T, Errno>;
 

@@ -20,7 +20,7 @@ use crate::trouble::{Teller, Trouble};
 use crate::{Options, View};
 
 /// What every directory has, and nothing else can be called.
-const DOTS: [&str; 2] = [".", ".."];
+pub const DOTS: [&str; 2] = [".", ".."];
 
 /// Bytes that a node of a catalogue takes, about.
 const NODE: usize = 100;
@@ -152,16 +152,16 @@ impl Forest {
     pub fn tell(&self, inode: INodeNo, range: Option<Range<u64>>, reason: &str) {
         let start = range.as_ref().map_or(u64::MAX, |range| range.start);
         self.teller.tell(inode.into(), start, || {
-            let (mut archive, mut path) = (String::new(), Vec::new());
-            if let Some(Place::Archive(index) | Place::Node(index, _)) = self.place(inode)
-                && let Some(tree) = self.trees.get(index)
-            {
-                archive.clone_from(&tree.name);
-                if let (Some(Place::Node(_, node)), Some(catalogue)) =
-                    (self.place(inode), tree.catalogue.get())
-                {
-                    catalogue.path(node, &mut path);
-                }
+            let (index, node) = match self.place(inode) {
+                Some(Place::Archive(index)) => (Some(index), None),
+                Some(Place::Node(index, node)) => (Some(index), Some(node)),
+                Some(Place::Top) | None => (None, None),
+            };
+            let tree = index.and_then(|index| self.trees.get(index));
+            let archive = tree.map(|tree| tree.name.clone()).unwrap_or_default();
+            let mut path = Vec::new();
+            if let (Some(node), Some(catalogue)) = (node, tree.and_then(|tree| tree.catalogue.get())) {
+                catalogue.path(node, &mut path);
             }
             Trouble { archive, path, range, reason: reason.to_owned(), others: 0 }
         });

@@ -1,11 +1,11 @@
 //! The pieces of an archive's metadata, in order: chunk by chunk as they are asked for, or decoded ahead by threads.
 
 use std::collections::VecDeque;
-use std::num::NonZero;
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
+use crate::processors::processors;
 use crate::repository::{Chunks, Repository};
 use crate::store::{Store, UNKNOWN_SIZE};
 use crate::{Error, Id};
@@ -98,7 +98,7 @@ pub(super) fn decoded_ahead<R>(
     if stream.len() < 2 {
         return visit(Pieces::new(repository, stream));
     }
-    let threads = thread::available_parallelism().map_or(1, NonZero::get).clamp(1, THREADS);
+    let threads = processors().clamp(1, THREADS);
     thread::scope(|scope| {
         let (jobs, queue) = unbounded::<Job>();
         for _ in 0..threads {

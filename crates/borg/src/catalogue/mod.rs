@@ -72,8 +72,8 @@ impl Catalogue {
         let id = archive.info().id;
         let shelf = cache.and_then(|cache| Shelf::open(cache, archive.repository.id()));
         if let Some(table) = shelf.and_then(|shelf| shelf.read(id, &seal(archive))) {
-            // Its chunks are those of the archive, unless the file is a forgery.
-            if table.pieces.iter().map(|id| Id(*id)).eq(archive.stream.iter().copied()) {
+            // Unless the file is a forgery.
+            if is_of(&table, archive) {
                 return Ok(Self { table, lost: Vec::new(), is_kept: true });
             }
         }
@@ -84,8 +84,7 @@ impl Catalogue {
     /// and nothing else.
     pub(crate) fn keep(&self, archive: &Archive<'_>, cache: &Path) {
         let repository = archive.repository;
-        let is_its_own = self.table.pieces.iter().map(|id| Id(*id)).eq(archive.stream.iter().copied());
-        if self.is_kept || !self.lost.is_empty() || !is_its_own {
+        if self.is_kept || !self.lost.is_empty() || !is_of(&self.table, archive) {
             return;
         }
         if let Some(shelf) = Shelf::open(cache, repository.id()) {
@@ -338,6 +337,11 @@ impl Catalogue {
         }
         View::decode(&mut Reader::new(&rest)).map(View::to_item).map_err(malformed)
     }
+}
+
+/// Whether a table was made of the chunks that describe `archive`.
+fn is_of(table: &Table, archive: &Archive<'_>) -> bool {
+    table.pieces.iter().map(|id| Id(*id)).eq(archive.stream.iter().copied())
 }
 
 /// What a catalogue of `archive` is sealed with on disk.

@@ -1,7 +1,6 @@
 //! What every way of taking files out in parallel has in common: when to stop, what went wrong, how much is done.
 
 use std::collections::HashSet;
-use std::num::NonZero;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -13,6 +12,7 @@ use super::{Options, Problem, ProblemKind, Report};
 use crate::Error;
 use crate::archive::Archive;
 use crate::item::Item;
+use crate::processors::processors;
 use crate::repository::Repository;
 
 /// Batches that wait for a worker.
@@ -107,7 +107,7 @@ pub(super) fn drive<S: Sync, F: Arriving<S>>(
     mut each: impl FnMut(&mut Window<'_, F>, Item),
 ) {
     let threads = match run.options.threads {
-        0 => std::thread::available_parallelism().map_or(1, NonZero::get),
+        0 => processors(),
         threads => threads,
     };
     std::thread::scope(|scope| {

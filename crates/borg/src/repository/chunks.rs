@@ -4,25 +4,22 @@
 //! asks for them together.
 
 use std::fmt;
-use std::num::NonZero;
 use std::sync::LazyLock;
-use std::thread;
 
 use super::Repository;
 use crate::compression::Decompressor;
 use crate::crypto::Key;
 use crate::item::Chunk;
 use crate::manifest::Manifest;
+use crate::processors::processors;
 use crate::{Error, Id};
 
 /// Chunks that are in hand at the same time, at most.
 const TOGETHER: usize = 32;
 /// Bytes of content a thread has in hand, but for what the last chunk has beyond: enough to hash side by side, and on a
 /// machine with many processors no more than its share of 128 MiB.
-pub(crate) static TOGETHER_BYTES: LazyLock<usize> = LazyLock::new(|| {
-    let threads = thread::available_parallelism().map_or(1, NonZero::get);
-    ((128 << 20) / threads).clamp(2 << 20, 16 << 20)
-});
+pub(crate) static TOGETHER_BYTES: LazyLock<usize> =
+    LazyLock::new(|| ((128 << 20) / processors()).clamp(2 << 20, 16 << 20));
 
 /// An object as it lies in the repository.
 pub(crate) struct Sealed<'b> {

@@ -1,6 +1,5 @@
 //! The second pass: the items of every archive, for the names of what is damaged.
 
-use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,6 +10,7 @@ use crate::Error;
 use crate::extract::{Problem, ProblemKind};
 use crate::item::{Item, Kind};
 use crate::manifest::ArchiveEntry;
+use crate::processors::processors;
 use crate::repository::{Chunks, Repository};
 
 /// Walks the items of all archives, several archives at a time.
@@ -24,7 +24,7 @@ pub(super) fn walk(
     let next = AtomicUsize::new(0);
     let results: Mutex<Vec<(usize, Walked)>> = Mutex::default();
     let fatal: Mutex<Option<Error>> = Mutex::default();
-    let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(entries.len());
+    let threads = processors().min(entries.len());
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {

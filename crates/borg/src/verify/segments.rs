@@ -3,7 +3,6 @@
 //! One thread reads the files in order and cuts them into entries; the others check these.
 
 use std::collections::HashMap;
-use std::num::NonZero;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender};
@@ -11,6 +10,7 @@ use reprise_model::Observer;
 
 use super::{Damage, LISTED, Objects, Short, Verification, short};
 use crate::index::Place;
+use crate::processors::processors;
 use crate::repository::{Chunks, Repository, Sealed, TOGETHER_BYTES};
 use crate::segment::{Cut, HEADER, Head, KEYED_HEADER, Segments, Tag};
 use crate::store::Local;
@@ -61,7 +61,7 @@ pub(super) fn read<'r>(
     verification: &mut Verification,
 ) -> Result<Objects<'r>, Error> {
     let found = Mutex::new(Found::default());
-    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let threads = processors();
     let breaks = std::thread::scope(|scope| {
         let (batches, queue) = crossbeam_channel::bounded::<Batch>(threads);
         let (used, room) = crossbeam_channel::unbounded::<Vec<u8>>();

@@ -1,7 +1,6 @@
 //! The first pass where the segments are out of reach: every object that an archive uses, read once.
 
 use std::collections::HashSet;
-use std::num::NonZero;
 use std::sync::{Mutex, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender};
@@ -11,6 +10,7 @@ use super::segments::Found;
 use super::{Objects, Verification, short};
 use crate::Error;
 use crate::item::Chunk;
+use crate::processors::processors;
 use crate::repository::Repository;
 
 /// What a worker takes at a time.
@@ -26,7 +26,7 @@ pub(super) fn read<'r>(
     let found = Mutex::new(Found::default());
     let fatal: Mutex<Option<Error>> = Mutex::default();
     // Most of the time goes by waiting for the server.
-    let threads = std::thread::available_parallelism().map_or(1, NonZero::get) * 2;
+    let threads = processors() * 2;
     let walked = std::thread::scope(|scope| {
         let (batches, queue) = crossbeam_channel::bounded::<Vec<Chunk>>(threads);
         for _ in 0..threads {
