@@ -169,7 +169,7 @@ A failure or Ctrl+C undoes everything.
 Examples, all beginning with: reprise docker restore /backup/borg::latest
   --in-place --dry-run                       show the plan, change nothing
   --in-place                                 restore, after you agreed
-  --express                                  all of it in place, one question
+  --express                                  the newest sound archive, all of it in place, one question
   --to /opt/restored --adapt auto-modify     beside what runs, ready to start
   --in-place --item volume:shop_db           one volume
   --in-place --host web1                     onto another machine, over SSH
@@ -204,12 +204,21 @@ pub struct RestoreArgs {
     /// Leave the stopped containers stopped
     #[arg(long)]
     pub no_restart: bool,
+    /// Make no containers, networks or volumes anew, whatever is missing or differs
+    #[arg(long, conflicts_with = "pull")]
+    pub no_recreate: bool,
+    /// Let Compose pull images that are missing
+    #[arg(long)]
+    pub pull: bool,
     /// How long a started container may take to become healthy [default: 120]
     #[arg(long, value_name = "SECONDS", conflicts_with = "no_restart", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub health_timeout: Option<u64>,
     /// Undo everything when it is not done after so long [default: none]
     #[arg(long, value_name = "SECONDS", conflicts_with = "script", value_parser = clap::value_parser!(u64).range(1..=604_800))]
     pub time_limit: Option<u64>,
+    /// Keep what was restored also where a container does not become healthy, and warn
+    #[arg(long, conflicts_with = "no_restart")]
+    pub keep_on_unhealthy: bool,
     /// Show the plan and rehearse it; change nothing
     #[arg(long)]
     pub dry_run: bool,

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::effects::{
-    AwaitHealthy, CreateVolume, MakeDir, Place, Stage, StartContainer, StopContainer, Swap,
+    AwaitHealthy, ComposeCreate, CreateContainer, CreateNetwork, CreateVolume, MakeDir, Place, SetAside,
+    Stage, StartContainer, StopContainer, Swap,
 };
 use crate::{Cx, Effect, Error, Observed, Result, Script};
 
@@ -50,14 +51,27 @@ macro_rules! changes {
     };
 }
 
-changes!(MakeDir, CreateVolume, Stage, StopContainer, Swap, Place, StartContainer, AwaitHealthy);
+changes!(
+    MakeDir,
+    CreateVolume,
+    CreateNetwork,
+    Stage,
+    StopContainer,
+    Swap,
+    Place,
+    SetAside,
+    ComposeCreate,
+    CreateContainer,
+    StartContainer,
+    AwaitHealthy
+);
 
 impl Change {
     /// Whether it can be applied again on top of the steps after it, to make sure that it still holds. A
     /// tree that was staged and has gone to its place would be staged anew; a container that was stopped
-    /// may run again by a later step.
+    /// may run again by a later step, and one that made room has a successor.
     pub(crate) fn can_be_confirmed(&self) -> bool {
-        !matches!(self, Self::Stage(_) | Self::StopContainer(_))
+        !matches!(self, Self::Stage(_) | Self::StopContainer(_) | Self::SetAside(_))
     }
 }
 

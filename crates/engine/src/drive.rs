@@ -199,18 +199,22 @@ pub fn expire(journal: &mut Journal, cx: &Cx<'_>) -> Result<()> {
         });
     }
     let steps = state.plan.steps.iter().zip(&state.steps);
-    let kept: Vec<_> = steps
-        .filter_map(|(step, progress)| match (&step.change, progress) {
-            (Change::Swap(swap), Progress::Started(_) | Progress::Done(_)) => Some(swap.kept.clone()),
-            _ => None,
-        })
-        .collect();
+    let begun = |progress: &Progress| matches!(progress, Progress::Started(_) | Progress::Done(_));
+    let kept: Vec<Change> =
+        steps.filter(|(_, progress)| begun(progress)).map(|(step, _)| step.change.clone()).collect();
     // Recorded first: half removed, it is nothing to go back to.
     if !state.expired {
         journal.append(Event::Expired, cx.clock)?;
     }
-    for path in kept {
-        cx.host.remove_tree(&path)?;
+    for change in kept {
+        match change {
+            Change::Swap(swap) => cx.host.remove_tree(&swap.kept)?,
+            Change::SetAside(aside) => {
+                cx.host.docker().remove_container(&aside.kept, false)?;
+                cx.host.docker().remove_image(&aside.image())?;
+            }
+            _ => {}
+        }
     }
     Ok(())
 }

@@ -27,7 +27,9 @@ pub use cx::{Cx, Direction, Unwatched, Watch};
 pub use drive::{Outcome, drive, expire, rehearse};
 pub use effect::{Effect, Observed};
 pub use effects::{
-    AwaitHealthy, CreateVolume, Edit, MakeDir, Place, Stage, StartContainer, StopContainer, Swap,
+    AwaitHealthy, ComposeCreate, CreateContainer, CreateNetwork, CreateVolume, Edit, KEPT_LABEL, MakeDir,
+    OPERATION_LABEL, Place, Recorded as RecordedTexts, Service, SetAside, Stage, StartContainer,
+    StopContainer, Swap,
 };
 pub use error::{Error, Result};
 pub use event::{Cause, Event, Goal, Recorded, Verdict};

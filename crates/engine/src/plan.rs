@@ -123,9 +123,20 @@ impl Plan {
             Change::CreateVolume(create) => Some(Thing::Volume(create.spec.name.clone())),
             Change::StopContainer(stop) => Some(Thing::Container(stop.container.clone())),
             Change::StartContainer(start) => Some(Thing::Container(start.container.clone())),
-            Change::Stage(_) | Change::MakeDir(_) | Change::AwaitHealthy(_) => None,
+            Change::CreateContainer(create) => Some(Thing::Container(create.container.clone())),
+            Change::SetAside(aside) => Some(Thing::Container(aside.container.clone())),
+            Change::ComposeCreate(compose) => Some(Thing::Path(compose.project.directory.clone())),
+            // Several operations may need one network, and each leaves it to the others.
+            Change::CreateNetwork(_) | Change::Stage(_) | Change::MakeDir(_) | Change::AwaitHealthy(_) => {
+                None
+            }
         };
         let mut things: Vec<Thing> = self.steps.iter().filter_map(thing).collect();
+        for step in &self.steps {
+            if let Change::ComposeCreate(compose) = &step.change {
+                things.extend(compose.project.containers.iter().cloned().map(Thing::Container));
+            }
+        }
         things.sort();
         things.dedup();
         things

@@ -70,7 +70,7 @@ pub struct Record {
     pub steps: Vec<StepRecord>,
     /// Containers it stops, in that order.
     pub stopped_containers: Vec<String>,
-    /// Trees that it replaced and keeps for a rollback, while it does.
+    /// Trees and containers that it replaced and keeps for a rollback, while it does.
     pub kept: Vec<String>,
     /// Until when it can be rolled back; nothing when it cannot.
     pub rollback_until: Option<Timestamp>,
@@ -162,11 +162,14 @@ fn steps(state: &State<'_>) -> Vec<StepRecord> {
 }
 
 fn kept(state: &State<'_>) -> Vec<String> {
-    let swaps = state.plan.steps.iter().zip(&state.steps).filter_map(|(step, progress)| match &step.change {
-        Change::Swap(swap) if matches!(progress, Progress::Started(_) | Progress::Done(_)) => Some(swap),
+    let begun = |progress: &Progress| matches!(progress, Progress::Started(_) | Progress::Done(_));
+    let steps = state.plan.steps.iter().zip(&state.steps).filter(|(_, progress)| begun(progress));
+    let kept = steps.filter_map(|(step, _)| match &step.change {
+        Change::Swap(swap) => Some(swap.kept.display().to_string()),
+        Change::SetAside(aside) => Some(format!("container {}", aside.kept)),
         _ => None,
     });
-    swaps.map(|swap| swap.kept.display().to_string()).collect()
+    kept.collect()
 }
 
 fn failure(state: &State<'_>, events: &[Recorded]) -> (Option<String>, Option<String>) {

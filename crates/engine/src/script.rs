@@ -20,11 +20,15 @@ pub enum Detail {
 /// One step's lines, collected from its effect.
 #[derive(Debug, Default)]
 pub struct Script {
+    number: usize,
+    remembers: Vec<String>,
     does: Vec<String>,
     undoes: Vec<String>,
     needed_if: Option<String>,
+    only_if: bool,
     absent: Vec<String>,
     health_check: bool,
+    engine_requests: bool,
 }
 
 impl Script {
@@ -36,6 +40,14 @@ impl Script {
     /// Adds a line of bash; whatever it names is already quoted.
     pub fn line(&mut self, line: impl Into<String>) {
         self.does.push(line.into());
+    }
+
+    /// Has the variable `name` hold what `command` prints before the step; returns its full name, which no other step
+    /// has. Only what undoes the step may ask for it.
+    pub fn remember(&mut self, name: &str, command: &str) -> String {
+        let name = format!("{name}_{}", self.number);
+        self.remembers.push(format!("{name}=$({command})"));
+        name
     }
 
     /// Adds a line to what undoes the step, however far it came.
@@ -50,35 +62,33 @@ impl Script {
         self.needed_if = Some(condition.into());
     }
 
+    /// The same for a step that would do harm where there is nothing to do: the explained script has it too.
+    pub fn only_if(&mut self, condition: impl Into<String>) {
+        self.needed_if(condition);
+        self.only_if = true;
+    }
+
     /// Nothing may lie at `path` when the script begins: what does was left by an earlier run of it.
     pub fn expect_nothing_at(&mut self, path: &Path) {
         self.absent.push(quote(&path.to_string_lossy()));
     }
 
-    /// Says that a line calls `await_healthy NAME LIMIT STABLE`.
+    /// Says that a line calls `await_healthy NAME LIMIT STABLE MAY_END`, `await_port` or `await_answer`.
     pub fn needs_health_check(&mut self) {
         self.health_check = true;
     }
+
+    /// Says that a line calls `create_container NAME`, `set_aside NAME KEPT` or `put_back NAME KEPT`.
+    pub fn needs_engine_requests(&mut self) {
+        self.engine_requests = true;
+    }
 }
 
-const AWAIT_HEALTHY: &str = r#"# Waits until container $1 is healthy, or without a health check has run for $3 s; at most $2 s.
-await_healthy() {
-    local end=$((SECONDS + $2)) state
-    while ((SECONDS < end)); do
-        state=$(docker inspect --format \
-            '{{.State.Running}} {{if .State.Health}}{{.State.Health.Status}}{{else}}none{{end}} {{.State.StartedAt}}' \
-            -- "$1")
-        case $state in
-            "true healthy "*) return 0 ;;
-            "true none "*) (($(date +%s) - $(date +%s -d "${state##* }") > $3)) && return 0 ;;
-            "false "*) echo "container $1 has ended" >&2; return 1 ;;
-        esac
-        sleep 0.2
-    done
-    echo "container $1 is not healthy after $2 s" >&2
-    return 1
-}
-"#;
+/// How containers are made with the engine's own words, as `docker create` knows not all of them.
+const ENGINE_REQUESTS: &str = include_str!("script/engine.sh");
+
+/// How containers are waited for.
+const AWAIT_HEALTHY: &str = include_str!("script/health.sh");
 
 const EXPECT_NOTHING: &str = r#"expect_nothing_at() {
     [[ ! -e $1 && ! -L $1 ]] || {
@@ -114,8 +124,9 @@ pub fn script(plan: &Plan, detail: Detail, lang: Lang) -> String {
     let steps: Vec<(String, Script)> = plan
         .steps
         .iter()
-        .map(|step| {
-            let mut script = Script::default();
+        .enumerate()
+        .map(|(at, step)| {
+            let mut script = Script { number: at + 1, ..Script::default() };
             step.change.render(&mut script);
             (step.change.describe().in_lang(lang), script)
         })
@@ -123,6 +134,10 @@ pub fn script(plan: &Plan, detail: Detail, lang: Lang) -> String {
     let mut text = heading(plan, lang);
     if steps.iter().any(|(_, script)| script.health_check) {
         text.push_str(AWAIT_HEALTHY);
+        text.push('\n');
+    }
+    if steps.iter().any(|(_, script)| script.engine_requests) {
+        text.push_str(ENGINE_REQUESTS);
         text.push('\n');
     }
     match detail {
@@ -188,8 +203,17 @@ fn preconditions(text: &mut String, steps: &[(String, Script)], lang: Lang) {
 
 fn explained(text: &mut String, steps: &[(String, Script)]) {
     for (title, script) in steps {
-        for line in &script.does {
-            let _ = writeln!(text, "{line}");
+        match &script.needed_if {
+            Some(condition) if script.only_if => {
+                let _ = writeln!(text, "if {condition}; then");
+                body(text, &script.does);
+                text.push_str("fi\n");
+            }
+            _ => {
+                for line in &script.does {
+                    let _ = writeln!(text, "{line}");
+                }
+            }
         }
         comment(text, "", &format!("^ {title}"));
         text.push('\n');
@@ -202,7 +226,7 @@ fn complete(text: &mut String, plan: &Plan, steps: &[(String, Script)], lang: La
     for (number, (title, script)) in (1..).zip(steps) {
         comment(text, "", title);
         let _ = writeln!(text, "step_{number}() {{");
-        body(text, &script.does);
+        body(text, &[&script.remembers[..], &script.does].concat());
         let _ = writeln!(text, "}}");
         if !script.undoes.is_empty() {
             let _ = writeln!(text, "# shellcheck disable=SC2317,SC2329 # called by name\nundo_{number}() {{");

@@ -70,6 +70,9 @@ pub trait Source: Send + Sync {
         observer: &dyn Observer,
     ) -> Result<Extracted, SourceError>;
 
+    /// The content of the regular file at `path`; fails when it has more than `limit` bytes.
+    fn read(&self, path: &str, limit: u64) -> Result<Vec<u8>, SourceError>;
+
     /// Fails when [`Source::extract`] could not even begin with `path`.
     fn check(&self, path: &str) -> Result<(), SourceError>;
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -20,6 +20,19 @@ pub struct Command {
     args: Vec<String>,
     #[serde(default = "default_limit")]
     limit: Duration,
+    /// Never written down: this is where secrets go in.
+    #[serde(skip)]
+    input: Input,
+}
+
+/// What a command reads. Shown as its length only.
+#[derive(Clone, Default, PartialEq, Eq)]
+struct Input(Vec<u8>);
+
+impl fmt::Debug for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
 }
 
 fn default_limit() -> Duration {
@@ -29,7 +42,7 @@ fn default_limit() -> Duration {
 impl Command {
     /// A command without arguments, with a time limit of two minutes.
     pub fn new(program: impl Into<String>) -> Self {
-        Self { program: program.into(), args: Vec::new(), limit: default_limit() }
+        Self { program: program.into(), args: Vec::new(), limit: default_limit(), input: Input::default() }
     }
 
     /// The same with one more argument.
@@ -50,6 +63,17 @@ impl Command {
     #[must_use]
     pub fn limit(self, limit: Duration) -> Self {
         Self { limit, ..self }
+    }
+
+    /// The same reading `input` from its standard input. Secrets may be in it.
+    #[must_use]
+    pub fn input(self, input: Vec<u8>) -> Self {
+        Self { input: Input(input), ..self }
+    }
+
+    /// What it reads from its standard input.
+    pub(crate) fn given(&self) -> &[u8] {
+        &self.input.0
     }
 
     /// The program's name.
@@ -128,7 +152,7 @@ pub fn run_local(command: &Command) -> Result<Output> {
     }
     let mut child = process
         .args(&command.args)
-        .stdin(Stdio::null())
+        .stdin(if command.input.0.is_empty() { Stdio::null() } else { Stdio::piped() })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
@@ -136,6 +160,11 @@ pub fn run_local(command: &Command) -> Result<Output> {
         .map_err(|source| Error::Start { program: command.program.clone(), source })?;
     let stdout = child.stdout.take().map(drain);
     let stderr = child.stderr.take().map(drain);
+    if let Some(mut stdin) = child.stdin.take() {
+        let input = command.input.0.clone();
+        // One that ends before it has read all tells why by itself.
+        std::thread::spawn(move || drop(stdin.write_all(&input)));
+    }
     let ended = child
         .wait_timeout(command.limit)
         .map_err(|source| Error::Start { program: command.program.clone(), source })?;
@@ -209,6 +238,13 @@ mod tests {
         let error = run_local(&sh("echo no such thing >&2; exit 3")).unwrap_err();
         assert!(error.to_string().contains("exit status 3"), "{error}");
         assert!(error.to_string().contains("no such thing"), "{error}");
+    }
+
+    #[test]
+    fn what_a_command_reads_is_never_shown() {
+        let command = Command::new("cat").input(b"a secret".to_vec());
+        assert_eq!(run_local(&command).unwrap().stdout, b"a secret");
+        assert!(!format!("{command:?} {command}").contains("secret"));
     }
 
     #[test]

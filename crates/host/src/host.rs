@@ -1,5 +1,6 @@
 //! The port through which everything above touches a machine.
 
+use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -136,6 +137,22 @@ pub trait Host: Send + Sync {
 
     /// Mount points at or below `path`.
     fn mounts_within(&self, path: &Path) -> Result<Vec<PathBuf>>;
+
+    /// When something at or below `path` was last changed, in seconds since 1970; of much, only some is looked at.
+    fn newest_change(&self, path: &Path) -> Result<Option<i64>> {
+        const LOOKS: usize = 20_000;
+        let (mut newest, mut open, mut looks) = (None, VecDeque::from([path.to_owned()]), 0);
+        // In breadth: what is far down in one directory must not keep all others from being looked at.
+        while let Some(path) = open.pop_front().filter(|_| looks < LOOKS) {
+            let Some(stat) = self.stat(&path)? else { continue };
+            looks += 1;
+            newest = newest.max(Some(stat.modified));
+            if stat.kind == FileKind::Directory {
+                open.extend(self.list(&path)?.into_iter().map(|name| path.join(name)));
+            }
+        }
+        Ok(newest)
+    }
 
     /// The Docker engine there.
     fn docker(&self) -> &dyn Docker;

@@ -21,7 +21,8 @@ pub use claim::{Claim, Claimed, Thing, claims_directory};
 pub use command::{Command, Output, quote, run_local};
 pub use docker::commands as docker_commands;
 pub use docker::{
-    Container, Docker, DockerCli, Engine, Health, Mount, ObjectKind, PortBinding, Run, Volume, VolumeSpec,
+    Blueprint, Compose, ComposeForm, ComposeProject, Container, Docker, DockerCli, Endpoint, Engine, Health,
+    Mount, NetworkSpec, ObjectKind, PortBinding, Run, Subnet, Volume, VolumeSpec, reachable,
 };
 pub use error::{Error, Result};
 pub(crate) use host::absolute_mounts;

@@ -9,9 +9,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::docker::{Container, Docker, Engine, Health, ObjectKind, Volume, VolumeSpec};
+use crate::docker::{
+    Blueprint, Compose, ComposeProject, Container, Docker, Endpoint, Engine, Health, NetworkSpec, ObjectKind,
+    Volume, VolumeSpec,
+};
 use crate::{Claim, Claimed, Error, FileKind, Host, Inode, Result, Space, Stat, Tree};
 
 /// A host with pretended changes on top of `base`.
@@ -26,8 +29,12 @@ struct Changes {
     paths: BTreeMap<PathBuf, Leads>,
     /// Containers whose running state was changed, by name.
     running: BTreeMap<String, bool>,
+    /// Containers made or removed, by name.
+    containers: BTreeMap<String, Option<Container>>,
     /// Volumes made (with their pretended mount point) or removed.
     volumes: BTreeMap<String, Option<Volume>>,
+    /// Networks made or removed.
+    networks: BTreeMap<String, bool>,
     /// Inodes handed out, downwards from the top: real ones start at the bottom.
     inodes: u64,
 }
@@ -219,8 +226,18 @@ impl OverlayHost<'_> {
         container
     }
 
+    /// The container of that name or id, without a pretended state.
+    fn find(&self, name: &str) -> Result<Option<Container>> {
+        if let Some(changed) = self.changes().containers.get(name) {
+            return Ok(changed.clone());
+        }
+        let found = self.base.docker().container(name)?;
+        // By its id, one that was removed is still found there.
+        Ok(found.filter(|container| !self.changes().containers.contains_key(&container.name)))
+    }
+
     fn set_running(&self, name: &str, running: bool) -> Result<()> {
-        let Some(container) = self.base.docker().container(name)? else {
+        let Some(container) = self.find(name)? else {
             return Err(Error::Command {
                 command: format!("docker inspect {name}"),
                 status: "exit status 1".to_owned(),
@@ -229,6 +246,28 @@ impl OverlayHost<'_> {
         };
         self.changes().running.insert(container.name, running);
         Ok(())
+    }
+
+    fn pretend_made(&self, name: &str, image: &str, labels: BTreeMap<String, String>) {
+        let mut changes = self.changes();
+        changes.inodes += 1;
+        let made = Container {
+            id: format!("pretended-{}", changes.inodes),
+            name: name.to_owned(),
+            image: image.to_owned(),
+            running: false,
+            paused: false,
+            exit_code: 0,
+            joins: Vec::new(),
+            started: 0,
+            restarts: 0,
+            health: Health::None,
+            mounts: Vec::new(),
+            ports: Vec::new(),
+            labels,
+        };
+        changes.running.remove(name);
+        changes.containers.insert(name.to_owned(), Some(made));
     }
 }
 
@@ -242,11 +281,15 @@ impl Docker for OverlayHost<'_> {
     }
 
     fn containers(&self) -> Result<Vec<Container>> {
-        Ok(self.base.docker().containers()?.into_iter().map(|c| self.pretend(c)).collect())
+        let mut containers = self.base.docker().containers()?;
+        let changed = self.changes().containers.clone();
+        containers.retain(|container| !changed.contains_key(&container.name));
+        containers.extend(changed.into_values().flatten());
+        Ok(containers.into_iter().map(|c| self.pretend(c)).collect())
     }
 
     fn container(&self, name: &str) -> Result<Option<Container>> {
-        Ok(self.base.docker().container(name)?.map(|c| self.pretend(c)))
+        Ok(self.find(name)?.map(|c| self.pretend(c)))
     }
 
     fn stop(&self, name: &str, _grace: Duration) -> Result<()> {
@@ -270,9 +313,9 @@ impl Docker for OverlayHost<'_> {
         changes.create(&mountpoint);
         let volume = Volume {
             name: spec.name.clone(),
-            driver: "local".to_owned(),
+            driver: if spec.driver.is_empty() { "local".to_owned() } else { spec.driver.clone() },
             mountpoint,
-            options: BTreeMap::new(),
+            options: spec.options.clone(),
         };
         changes.volumes.insert(spec.name.clone(), Some(volume));
         Ok(())
@@ -285,6 +328,86 @@ impl Docker for OverlayHost<'_> {
             changes.detach(home);
         }
         changes.volumes.insert(name.to_owned(), None);
+        Ok(())
+    }
+
+    fn described(&self, kind: ObjectKind, name: &str) -> Result<Option<Value>> {
+        let pretended = match kind {
+            ObjectKind::Container => self.changes().containers.get(name).map(|found| {
+                found.as_ref().map(|it| {
+                    json!({ "Id": it.id, "Name": it.name, "Config": { "Image": it.image, "Labels": it.labels } })
+                })
+            }),
+            ObjectKind::Network => {
+                self.changes().networks.get(name).map(|there| there.then(|| json!({ "Name": name })))
+            }
+            ObjectKind::Volume | ObjectKind::Image => None,
+        };
+        pretended.map_or_else(|| self.base.docker().described(kind, name), Ok)
+    }
+
+    fn create_network(&self, spec: &NetworkSpec) -> Result<()> {
+        self.changes().networks.insert(spec.name.clone(), true);
+        Ok(())
+    }
+
+    fn remove_network(&self, name: &str) -> Result<bool> {
+        self.changes().networks.insert(name.to_owned(), false);
+        Ok(true)
+    }
+
+    fn create_container(&self, name: &str, blueprint: &Blueprint) -> Result<()> {
+        self.pretend_made(name, blueprint.image(), blueprint.labels());
+        Ok(())
+    }
+
+    fn connect(&self, _network: &str, _container: &str, _endpoint: &Endpoint) -> Result<()> {
+        Ok(())
+    }
+
+    fn remove_container(&self, name: &str, _volumes: bool) -> Result<()> {
+        let name = self.find(name)?.map_or_else(|| name.to_owned(), |container| container.name);
+        self.changes().containers.insert(name, None);
+        Ok(())
+    }
+
+    fn has_written(&self, container: &str) -> Result<bool> {
+        if self.changes().containers.contains_key(container) {
+            return Ok(false);
+        }
+        self.base.docker().has_written(container)
+    }
+
+    fn commit(&self, _container: &str, _image: &str) -> Result<()> {
+        Ok(())
+    }
+
+    fn remove_image(&self, _image: &str) -> Result<()> {
+        Ok(())
+    }
+
+    fn answers(&self, _address: &str, _port: u16) -> Result<Option<bool>> {
+        Ok(Some(true))
+    }
+
+    fn exec(&self, _container: &str, _command: &[String]) -> Result<Option<bool>> {
+        Ok(Some(true))
+    }
+
+    fn compose(&self) -> Result<Option<Compose>> {
+        self.base.docker().compose()
+    }
+
+    fn compose_hashes(&self, _project: &ComposeProject) -> Result<Option<BTreeMap<String, String>>> {
+        Ok(None)
+    }
+
+    fn compose_create(&self, project: &ComposeProject) -> Result<()> {
+        for name in &project.containers {
+            if self.find(name)?.is_none() {
+                self.pretend_made(name, "", BTreeMap::new());
+            }
+        }
         Ok(())
     }
 }

@@ -122,6 +122,9 @@ pub struct Contents {
     pub archive: String,
     /// How the items are known.
     pub origin: Origin,
+    /// Where the archive has what the backup recorded, without a leading slash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<String>,
     /// Volumes, projects and configs, in that order, each by name.
     pub items: Vec<Item>,
     /// Bytes of content of the whole archive, each hard-linked file once.

@@ -165,6 +165,7 @@ mod tests {
         Contents {
             archive: "nightly".into(),
             origin: Origin::Paths,
+            record: None,
             items: vec![
                 item(ItemKind::Volume, "db", "var/lib/docker/volumes/db/_data"),
                 item(ItemKind::Project, "shop", "srv/shop"),

@@ -136,6 +136,14 @@ impl Source for BorgArchive<'_> {
         complete(&report)
     }
 
+    fn read(&self, path: &str, limit: u64) -> Result<Vec<u8>, SourceError> {
+        let mut found = Backup::read(self, &BTreeSet::from([path.to_owned()]), limit)?;
+        found.remove(path).ok_or_else(|| SourceError::Unreadable {
+            message: format!("the archive holds no file {path} of at most {limit} bytes"),
+            hint: None,
+        })
+    }
+
     fn check(&self, path: &str) -> Result<(), SourceError> {
         self.archive()?.find(path.as_bytes()).map(drop).map_err(|error| source_error(&error))
     }

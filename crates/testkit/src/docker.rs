@@ -3,14 +3,17 @@
 //! It is part of the world: its state outlives whatever program drove it, and a [`SimDocker::reboot`] does
 //! to containers what a power cut of the machine does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use reprise_engine::Clock;
-use reprise_host::{Container, Docker, Engine, Error, Health, Mount, ObjectKind, Result, Volume, VolumeSpec};
+use reprise_host::{
+    Blueprint, Compose, ComposeForm, ComposeProject, Container, Docker, Endpoint, Engine, Error, Health,
+    Mount, NetworkSpec, ObjectKind, PortBinding, Result, Volume, VolumeSpec,
+};
 
 use serde_json::{Value, json};
 
@@ -38,6 +41,10 @@ pub enum Wellness {
     NeverHealthy,
     /// It ends as soon as it is started.
     Crashes,
+    /// It ends as soon as it is started, having done what it is for.
+    Ends,
+    /// It runs, has no health check, and answers after so many seconds.
+    AnswersAfter(i64),
 }
 
 /// A container of a [`SimDocker`].
@@ -47,6 +54,9 @@ pub struct SimContainer {
     restart: Restart,
     wellness: Wellness,
     stopped_by_hand: bool,
+    environment: Vec<String>,
+    networks: BTreeMap<String, Endpoint>,
+    has_written: bool,
 }
 
 impl SimContainer {
@@ -58,6 +68,7 @@ impl SimContainer {
                 name: name.to_owned(),
                 image: "image:1".to_owned(),
                 paused: false,
+                exit_code: 0,
                 joins: Vec::new(),
                 running: true,
                 started: 1_795_000_000,
@@ -70,7 +81,94 @@ impl SimContainer {
             restart: Restart::UnlessStopped,
             wellness: Wellness::Unchecked,
             stopped_by_hand: false,
+            environment: Vec::new(),
+            networks: BTreeMap::new(),
+            has_written: false,
         }
+    }
+
+    /// The same as one of a Compose project, made of a configuration with this hash.
+    #[must_use]
+    pub fn of_project(mut self, project: &str, service: &str, hash: &str) -> Self {
+        let label = |key: &str, value: &str| (format!("com.docker.compose.{key}"), value.to_owned());
+        self.container.labels =
+            [label("project", project), label("service", service), label("config-hash", hash)].into();
+        self
+    }
+
+    /// The same with this environment, in these networks.
+    #[must_use]
+    pub fn with(mut self, environment: &[&str], networks: &[&str]) -> Self {
+        self.environment = environment.iter().map(ToString::to_string).collect();
+        self.networks = networks.iter().map(|name| ((*name).to_owned(), Endpoint::default())).collect();
+        self
+    }
+
+    /// The same with a port of the host that leads into it.
+    #[must_use]
+    pub fn publishing(mut self, port: u16) -> Self {
+        self.container.ports.push(PortBinding { address: String::new(), port });
+        self
+    }
+
+    /// The same after it has written something outside of what it mounts.
+    #[must_use]
+    pub fn written(self) -> Self {
+        Self { has_written: true, ..self }
+    }
+
+    /// What the engine makes of `blueprint`.
+    fn made(name: &str, id: usize, blueprint: &Blueprint) -> Self {
+        let mut it = Self::new(name).stopped();
+        it.stopped_by_hand = false;
+        it.restart = match blueprint.restart_policy()["Name"].as_str() {
+            Some("always") => Restart::Always,
+            Some("unless-stopped") => Restart::UnlessStopped,
+            _ => Restart::No,
+        };
+        it.container.id = format!("id-{id}-of-{name}");
+        blueprint.image().clone_into(&mut it.container.image);
+        it.container.labels = blueprint.labels();
+        it.environment = blueprint.clone().take_environment();
+        let binds =
+            blueprint.body.pointer("/HostConfig/Binds").and_then(Value::as_array).into_iter().flatten();
+        for bind in binds.filter_map(Value::as_str) {
+            let parts: Vec<&str> = bind.split(':').collect();
+            it.container.mounts.push(Mount {
+                volume: parts.get(3).map(ToString::to_string),
+                source: parts[0].into(),
+                destination: parts[1].into(),
+                writable: true,
+            });
+        }
+        let first = blueprint.network_names().map(|name| (name.to_owned(), Endpoint::default()));
+        it.networks = first.collect();
+        it.networks.extend(blueprint.networks.keys().map(|name| (name.clone(), Endpoint::default())));
+        it
+    }
+
+    /// As `docker container inspect` would tell; a mount of a volume with where that lies.
+    fn described(&self) -> Value {
+        let container = &self.container;
+        let binds = container.mounts.iter().map(|mount| {
+            let volume = mount.volume.as_ref().map(|volume| format!(":rw:{volume}")).unwrap_or_default();
+            format!("{}:{}{volume}", mount.source.display(), mount.destination.display())
+        });
+        let networks = self.networks.keys().map(|name| (name.clone(), json!({})));
+        let policy = match self.restart {
+            Restart::No => "no",
+            Restart::UnlessStopped => "unless-stopped",
+            Restart::Always => "always",
+        };
+        json!({
+            "Id": container.id, "Name": format!("/{}", container.name),
+            "Config": { "Image": container.image, "Labels": container.labels, "Env": self.environment },
+            "HostConfig": {
+                "NetworkMode": self.networks.keys().next().map_or("default", String::as_str),
+                "Binds": binds.collect::<Vec<_>>(), "RestartPolicy": { "Name": policy },
+            },
+            "NetworkSettings": { "Networks": networks.collect::<serde_json::Map<_, _>>() },
+        })
     }
 
     /// The same, stopped.
@@ -119,7 +217,9 @@ impl SimContainer {
     fn seen_at(&self, now: i64) -> Container {
         let mut container = self.container.clone();
         container.health = match self.wellness {
-            Wellness::Unchecked | Wellness::Crashes => Health::None,
+            Wellness::Unchecked | Wellness::Crashes | Wellness::Ends | Wellness::AnswersAfter(_) => {
+                Health::None
+            }
             Wellness::NeverHealthy => Health::Unhealthy,
             Wellness::HealthyAfter(seconds) if now - container.started >= seconds => Health::Healthy,
             Wellness::HealthyAfter(_) => Health::Starting,
@@ -127,10 +227,16 @@ impl SimContainer {
         container
     }
 
+    fn answers(&self, now: i64) -> bool {
+        let since = now - self.container.started;
+        self.container.running && !matches!(self.wellness, Wellness::AnswersAfter(seconds) if since < seconds)
+    }
+
     fn start(&mut self, now: i64) {
         self.stopped_by_hand = false;
         self.container.started = now;
-        self.container.running = self.wellness != Wellness::Crashes;
+        self.container.running = !matches!(self.wellness, Wellness::Crashes | Wellness::Ends);
+        self.container.exit_code = i64::from(self.wellness == Wellness::Crashes);
     }
 }
 
@@ -138,6 +244,21 @@ impl SimContainer {
 struct State {
     containers: BTreeMap<String, SimContainer>,
     volumes: BTreeMap<String, VolumeSpec>,
+    networks: BTreeMap<String, NetworkSpec>,
+    images: BTreeSet<String>,
+    made: usize,
+}
+
+impl State {
+    fn named(&self, name: &str) -> Option<&SimContainer> {
+        self.containers.values().find(|sim| sim.container.name == name || sim.container.id == name)
+    }
+
+    fn make(&mut self, name: &str, blueprint: &Blueprint) {
+        self.made += 1;
+        let made = SimContainer::made(name, self.made, blueprint);
+        self.containers.insert(name.to_owned(), made);
+    }
 }
 
 /// A simulated Docker engine.
@@ -205,13 +326,19 @@ impl SimDocker {
         let containers = state.containers.values().map(|sim| {
             let mounts: Vec<_> = sim.container.mounts.iter().map(|mount| relative(&mount.source)).collect();
             let running = if sim.container.running { "running" } else { "stopped" };
-            (format!("container {}", sim.container.name), format!("{running}, mounts {mounts:?}"))
+            let Container { name, labels, .. } = &sim.container;
+            let made =
+                format!("{labels:?} {:?} {:?} {:?}", sim.environment, sim.networks.keys(), sim.restart);
+            let made = made.replace(&root.display().to_string(), "…");
+            (format!("container {name}"), format!("{running}, mounts {mounts:?}, made by {made}"))
         });
         let volumes = state
             .volumes
             .values()
             .map(|spec| (format!("volume {}", spec.name), format!("labels {:?}", spec.labels)));
-        containers.chain(volumes).collect()
+        let networks =
+            state.networks.iter().map(|(name, spec)| (format!("network {name}"), format!("{spec:?}")));
+        containers.chain(volumes).chain(networks).collect()
     }
 
     fn no_such(what: &str, name: &str) -> Error {
@@ -231,9 +358,14 @@ impl Docker for SimDocker {
     fn inspected(&self, kind: ObjectKind) -> Result<Vec<Value>> {
         let state = self.state();
         Ok(match kind {
-            ObjectKind::Container => state.containers.keys().map(|name| json!({ "Name": name })).collect(),
-            ObjectKind::Volume => state.volumes.keys().map(|name| json!({ "Name": name })).collect(),
-            ObjectKind::Network | ObjectKind::Image => Vec::new(),
+            ObjectKind::Container => state.containers.values().map(SimContainer::described).collect(),
+            ObjectKind::Volume => {
+                state.volumes.values().map(|it| json!({ "Name": it.name, "Labels": it.labels })).collect()
+            }
+            ObjectKind::Network => {
+                state.networks.values().map(|it| json!({ "Name": it.name, "Labels": it.labels })).collect()
+            }
+            ObjectKind::Image => Vec::new(),
         })
     }
 
@@ -244,7 +376,7 @@ impl Docker for SimDocker {
 
     fn container(&self, name: &str) -> Result<Option<Container>> {
         let now = self.now();
-        Ok(self.state().containers.get(name).map(|container| container.seen_at(now)))
+        Ok(self.state().named(name).map(|container| container.seen_at(now)))
     }
 
     fn stop(&self, name: &str, _grace: Duration) -> Result<()> {
@@ -298,6 +430,127 @@ impl Docker for SimDocker {
         if state.volumes.remove(name).is_some() {
             let home = self.root.join("volumes").join(name);
             fs::remove_dir_all(home).expect("a volume's directory goes");
+        }
+        Ok(())
+    }
+
+    fn described(&self, kind: ObjectKind, name: &str) -> Result<Option<Value>> {
+        if kind == ObjectKind::Container {
+            return Ok(self.state().named(name).map(SimContainer::described));
+        }
+        let found = self.inspected(kind)?.into_iter().find(|it| it["Name"] == name);
+        Ok(found)
+    }
+
+    fn create_network(&self, spec: &NetworkSpec) -> Result<()> {
+        self.state().networks.insert(spec.name.clone(), spec.clone());
+        Ok(())
+    }
+
+    fn remove_network(&self, name: &str) -> Result<bool> {
+        let mut state = self.state();
+        if state.containers.values().any(|it| it.container.running && it.networks.contains_key(name)) {
+            return Ok(false);
+        }
+        state.networks.remove(name);
+        Ok(true)
+    }
+
+    fn create_container(&self, name: &str, blueprint: &Blueprint) -> Result<()> {
+        let mut state = self.state();
+        if state.containers.contains_key(name) {
+            return Err(Self::no_such("other container, the name is taken", name));
+        }
+        state.make(name, blueprint);
+        Ok(())
+    }
+
+    fn connect(&self, network: &str, container: &str, endpoint: &Endpoint) -> Result<()> {
+        let mut state = self.state();
+        let found =
+            state.containers.get_mut(container).ok_or_else(|| Self::no_such("container", container))?;
+        found.networks.insert(network.to_owned(), endpoint.clone());
+        Ok(())
+    }
+
+    fn remove_container(&self, name: &str, _volumes: bool) -> Result<()> {
+        let mut state = self.state();
+        let Some(found) = state.named(name) else { return Ok(()) };
+        if found.container.running {
+            return Err(Self::no_such("removal of a running container", name));
+        }
+        let name = found.container.name.clone();
+        state.containers.remove(&name);
+        Ok(())
+    }
+
+    fn has_written(&self, container: &str) -> Result<bool> {
+        Ok(self.state().named(container).is_some_and(|found| found.has_written))
+    }
+
+    fn commit(&self, _container: &str, image: &str) -> Result<()> {
+        self.state().images.insert(image.to_owned());
+        Ok(())
+    }
+
+    fn remove_image(&self, image: &str) -> Result<()> {
+        let mut state = self.state();
+        if !state.containers.values().any(|it| it.container.image == image) {
+            state.images.remove(image);
+        }
+        Ok(())
+    }
+
+    /// The port leads to the container that publishes it.
+    fn answers(&self, _address: &str, port: u16) -> Result<Option<bool>> {
+        let now = self.now();
+        let publishes =
+            |it: &&SimContainer| it.container.ports.iter().any(|published| published.port == port);
+        Ok(Some(self.state().containers.values().find(publishes).is_some_and(|it| it.answers(now))))
+    }
+
+    /// Every container has the program `ask`.
+    fn exec(&self, container: &str, command: &[String]) -> Result<Option<bool>> {
+        let now = self.now();
+        let answers = self.state().named(container).is_some_and(|it| it.answers(now));
+        Ok((command.first().map(String::as_str) == Some("ask")).then_some(answers))
+    }
+
+    fn compose(&self) -> Result<Option<Compose>> {
+        Ok(Some(Compose { form: ComposeForm::Standalone, version: "1.29.2".to_owned() }))
+    }
+
+    /// As its file says, a service and its hash in each line.
+    fn compose_hashes(&self, project: &ComposeProject) -> Result<Option<BTreeMap<String, String>>> {
+        let file = project.directory.join("compose.yaml");
+        let text =
+            fs::read_to_string(&file).map_err(|source| Error::File { action: "read", path: file, source })?;
+        let lines = text.lines().filter_map(|line| line.split_once(' '));
+        Ok(Some(lines.map(|(service, hash)| (service.to_owned(), hash.to_owned())).collect()))
+    }
+
+    fn compose_create(&self, project: &ComposeProject) -> Result<()> {
+        let hashes = self.compose_hashes(project)?.unwrap_or_default();
+        let label = |key: &str, value: &str| (format!("com.docker.compose.{key}"), value.to_owned());
+        let ours: BTreeMap<String, String> = [label("project", &project.name)].into();
+        let (network, volume) = (format!("{}_default", project.name), format!("{}_cache", project.name));
+        if self.described(ObjectKind::Network, &network)?.is_none() {
+            let labels = ours.clone();
+            self.create_network(&NetworkSpec { name: network.clone(), labels, ..NetworkSpec::default() })?;
+        }
+        self.create_volume(&VolumeSpec { name: volume, labels: ours, ..VolumeSpec::default() })?;
+        for name in &project.containers {
+            if self.container(name)?.is_some() {
+                continue;
+            }
+            let service = name.split('_').nth(1).unwrap_or_default();
+            let Some(hash) = hashes.get(service) else { return Err(Self::no_such("service", service)) };
+            let labels: BTreeMap<String, String> =
+                [label("project", &project.name), label("service", service), label("config-hash", hash)]
+                    .into();
+            let body =
+                json!({ "Image": "image:1", "Labels": labels, "HostConfig": { "NetworkMode": network } });
+            self.create_container(name, &Blueprint { body, networks: BTreeMap::new() })?;
         }
         Ok(())
     }

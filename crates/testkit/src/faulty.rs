@@ -1,6 +1,7 @@
 //! A host, a backup and a clock in which things go wrong.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Write;
@@ -10,8 +11,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use reprise_engine::{Clock, Extracted, Source, SourceError};
 use reprise_host::{
-    Claim, Claimed, Container, Docker, Engine, Error, Host, ObjectKind, Result, Space, Stat, Tree, Volume,
-    VolumeSpec,
+    Blueprint, Claim, Claimed, Compose, ComposeProject, Container, Docker, Endpoint, Engine, Error, Host,
+    NetworkSpec, ObjectKind, Result, Space, Stat, Tree, Volume, VolumeSpec,
 };
 use reprise_model::Observer;
 use serde_json::Value;
@@ -154,6 +155,60 @@ impl Docker for FaultyHost<'_> {
     fn remove_volume(&self, name: &str) -> Result<()> {
         self.ask(&format!("volume rm {name}"), Kind::Change, || self.host.docker().remove_volume(name))
     }
+    fn described(&self, kind: ObjectKind, name: &str) -> Result<Option<Value>> {
+        let what = format!("{} inspect {name}", kind.as_str());
+        self.ask(&what, Kind::Look, || self.host.docker().described(kind, name))
+    }
+    fn create_network(&self, spec: &NetworkSpec) -> Result<()> {
+        let what = format!("network create {}", spec.name);
+        self.ask(&what, Kind::Change, || self.host.docker().create_network(spec))
+    }
+    fn remove_network(&self, name: &str) -> Result<bool> {
+        self.ask(&format!("network rm {name}"), Kind::Change, || self.host.docker().remove_network(name))
+    }
+    fn create_container(&self, name: &str, blueprint: &Blueprint) -> Result<()> {
+        let whole = || self.host.docker().create_container(name, blueprint);
+        self.ask(&format!("create {name}"), Kind::Change, whole)
+    }
+    fn connect(&self, network: &str, container: &str, endpoint: &Endpoint) -> Result<()> {
+        let whole = || self.host.docker().connect(network, container, endpoint);
+        self.ask(&format!("network connect {network} {container}"), Kind::Change, whole)
+    }
+    fn remove_container(&self, name: &str, volumes: bool) -> Result<()> {
+        self.ask(&format!("rm {name}"), Kind::Change, || self.host.docker().remove_container(name, volumes))
+    }
+    fn has_written(&self, container: &str) -> Result<bool> {
+        self.ask(&format!("diff {container}"), Kind::Look, || self.host.docker().has_written(container))
+    }
+    fn commit(&self, container: &str, image: &str) -> Result<()> {
+        let whole = || self.host.docker().commit(container, image);
+        self.ask(&format!("commit {container}"), Kind::Change, whole)
+    }
+    fn remove_image(&self, image: &str) -> Result<()> {
+        self.ask(&format!("image rm {image}"), Kind::Change, || self.host.docker().remove_image(image))
+    }
+    fn answers(&self, address: &str, port: u16) -> Result<Option<bool>> {
+        self.ask(&format!("port {port}"), Kind::Look, || self.host.docker().answers(address, port))
+    }
+    fn exec(&self, container: &str, command: &[String]) -> Result<Option<bool>> {
+        self.ask(&format!("exec {container}"), Kind::Look, || self.host.docker().exec(container, command))
+    }
+    fn compose(&self) -> Result<Option<Compose>> {
+        self.ask("compose version", Kind::Look, || self.host.docker().compose())
+    }
+    fn compose_hashes(&self, project: &ComposeProject) -> Result<Option<BTreeMap<String, String>>> {
+        self.ask("compose config", Kind::Look, || self.host.docker().compose_hashes(project))
+    }
+    fn compose_create(&self, project: &ComposeProject) -> Result<()> {
+        // Compose makes one thing after the other.
+        let half = || {
+            let containers = project.containers.iter().take(1).cloned().collect();
+            let _ = self.host.docker().compose_create(&ComposeProject { containers, ..project.clone() });
+        };
+        let fail = |source| failed("make the project in", &project.directory, source);
+        let name = (format!("docker compose up --no-start in {}", project.name), Kind::LongChange);
+        self.faults.perform(name, || self.host.docker().compose_create(project), half, fail)
+    }
 }
 
 /// A backup in which [`Faults`] happen: when it is asked for, and at each entry of a tree.
@@ -198,6 +253,11 @@ impl Source for FaultySource<'_> {
             || drop(send(first)),
             unwritable,
         )
+    }
+
+    fn read(&self, path: &str, limit: u64) -> Result<Vec<u8>, SourceError> {
+        let whole = || self.source.read(path, limit);
+        self.faults.perform((format!("read {path} of the backup"), Kind::Look), whole, || {}, unwritable)
     }
 
     fn check(&self, path: &str) -> Result<(), SourceError> {

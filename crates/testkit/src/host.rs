@@ -84,6 +84,9 @@ impl Host for TestHost {
     fn space(&self, path: &Path) -> Result<Space> {
         self.files.space(path)
     }
+    fn newest_change(&self, path: &Path) -> Result<Option<i64>> {
+        self.files.newest_change(path)
+    }
     fn mounts_within(&self, path: &Path) -> Result<Vec<PathBuf>> {
         self.files.mounts_within(path)
     }

@@ -93,6 +93,10 @@ pub fn restless<'a>(changes: impl IntoIterator<Item = &'a Change> + Clone) -> Ve
             // A volume's directory lies in that of all volumes, which is not known here: worlds have one
             // volume at least, or forget the time of that directory themselves.
             Change::CreateVolume(_)
+            | Change::CreateNetwork(_)
+            | Change::CreateContainer(_)
+            | Change::SetAside(_)
+            | Change::ComposeCreate(_)
             | Change::StopContainer(_)
             | Change::StartContainer(_)
             | Change::AwaitHealthy(_) => {}

@@ -4,9 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use reprise_engine::{
-    AwaitHealthy, Change, CreateVolume, Edit, MakeDir, Place, Plan, StartContainer, StopContainer, Swap,
+    AwaitHealthy, Change, ComposeCreate, CreateContainer, CreateNetwork, CreateVolume, Edit, MakeDir,
+    OPERATION_LABEL, Place, Plan, RecordedTexts, Service, SetAside, StartContainer, StopContainer, Swap,
 };
-use reprise_host::{Docker, VolumeSpec};
+use reprise_host::{Blueprint, Command, ComposeForm, ComposeProject, Docker, NetworkSpec, VolumeSpec};
 
 use crate::{Bench, Restart, SimContainer, Wellness, World, plan, plant, restless, settle, stage};
 
@@ -22,8 +23,8 @@ pub struct Scene {
 
 impl Scene {
     /// Every scene there is, each built anew at each call.
-    pub const ALL: [fn() -> Self; 4] =
-        [Self::in_place, Self::in_two_steps, Self::elsewhere, Self::new_volume];
+    pub const ALL: [fn() -> Self; 5] =
+        [Self::in_place, Self::in_two_steps, Self::elsewhere, Self::new_volume, Self::made_anew];
 
     /// Two services and their volumes are put back in place: nearly every effect, and the order matters.
     pub fn in_place() -> Self {
@@ -46,6 +47,7 @@ impl Scene {
                 container,
                 limit_seconds: 60,
                 stable_seconds: 3,
+                ..AwaitHealthy::default()
             }));
         }
         Self { name: "in place", bench, plan: plan("swap", changes) }
@@ -95,13 +97,76 @@ impl Scene {
         two_services(&bench);
         let target = bench.docker.mountpoint("fresh");
         let labels = [("com.docker.compose.volume".to_owned(), "fresh".to_owned())].into();
-        let spec = VolumeSpec { name: "fresh".to_owned(), labels };
+        let spec = VolumeSpec { name: "fresh".to_owned(), labels, ..VolumeSpec::default() };
         let changes = vec![
             Change::CreateVolume(CreateVolume { spec }),
             Change::Stage(stage(&bench.source, "var/app", &beside(&target, "new"))),
             swap(&target, &[]),
         ];
         Self { name: "new volume", bench, plan: plan("vol", changes) }
+    }
+
+    /// A project's files are put back, and its containers made of them: one of two is there, of other files. A container
+    /// of no project is made as the backup recorded it, in a network that is lost as well.
+    pub fn made_anew() -> Self {
+        let bench = with_backup();
+        two_services(&bench);
+        let backup = bench.source.root().to_owned();
+        let directory = bench.path("shop");
+        for (at, lines) in [(backup.join("shop"), "web 2\ndb 1\n"), (directory.clone(), "web 1\n")] {
+            fs::create_dir(&at).expect("a directory");
+            fs::write(at.join("compose.yaml"), lines).expect("a file");
+        }
+        fs::write(backup.join("record.json"), r#"{"env": ["SECRET=a\nb"]}"#).expect("a file");
+        settle(&backup);
+        let web =
+            SimContainer::new("shop_web_1").of_project("shop", "web", "1").with(&["A=1"], &["shop_default"]);
+        bench.docker.add(web.restart(Restart::Always).mounting(&directory));
+        settle(&bench.root());
+
+        let containers = ["shop_db_1", "shop_web_1"].map(str::to_owned);
+        let project = ComposeProject {
+            form: ComposeForm::Plugin,
+            underscores: true,
+            name: "shop".to_owned(),
+            directory: directory.clone(),
+            files: Vec::new(),
+            services: Vec::new(),
+            scale: Vec::new(),
+            pull: false,
+            containers: containers.to_vec(),
+            serves: [].into(),
+        };
+        let body = serde_json::json!({ "Image": "image:1", "Labels": { OPERATION_LABEL: "this" },
+            "HostConfig": { "NetworkMode": "fresh" } });
+        let web = "shop_web_1".to_owned();
+        let as_in = Service { project: project.clone(), name: "web".to_owned() };
+        let spec = NetworkSpec { name: "fresh".to_owned(), ..NetworkSpec::default() };
+        let mut changes = vec![
+            Change::CreateNetwork(CreateNetwork { spec }),
+            Change::Stage(stage(&bench.source, "shop", &beside(&directory, "new"))),
+            Change::StopContainer(StopContainer { container: web.clone() }),
+            swap(&directory, &[&web]),
+            Change::SetAside(SetAside {
+                container: web.clone(),
+                kept: format!("{web}.reprise-op.old"),
+                unless_as_in: Some(as_in),
+            }),
+            Change::ComposeCreate(ComposeCreate { project }),
+            Change::CreateContainer(CreateContainer {
+                container: "job".to_owned(),
+                blueprint: Blueprint { body, networks: [].into() },
+                environment: Some(RecordedTexts {
+                    file: "record.json".to_owned(),
+                    pointer: "/env".to_owned(),
+                    by_hand: Command::new("head").args(["-c", "1M", "record.json"]),
+                }),
+            }),
+        ];
+        for container in containers.into_iter().chain(["job".to_owned()]) {
+            changes.push(Change::StartContainer(StartContainer { container }));
+        }
+        Self { name: "made anew", bench, plan: plan("made", changes) }
     }
 
     /// The paths whose times the plan changes whatever its end, relative to the world's root.
@@ -152,7 +217,7 @@ fn with_backup() -> Bench {
 /// `web` and `db` with a volume each, and a third container that has nothing to do with them.
 fn two_services(bench: &Bench) -> (PathBuf, PathBuf) {
     let volume = |name: &str| {
-        let spec = VolumeSpec { name: name.to_owned(), labels: [].into() };
+        let spec = VolumeSpec { name: name.to_owned(), ..VolumeSpec::default() };
         bench.docker.create_volume(&spec).expect("a volume");
         let at = bench.docker.mountpoint(name);
         plant(&at, &format!("the live {name}"));

@@ -162,6 +162,10 @@ impl Source for DirSource {
         Ok(wrote)
     }
 
+    fn read(&self, path: &str, _limit: u64) -> Result<Vec<u8>, SourceError> {
+        fs::read(self.find(path)?).map_err(unwritable)
+    }
+
     fn check(&self, path: &str) -> Result<(), SourceError> {
         self.find(path).map(drop)
     }

@@ -246,6 +246,7 @@ mod present {
                 spec: VolumeSpec {
                     name: "fresh".to_owned(),
                     labels: [("a".to_owned(), "b".to_owned())].into(),
+                    ..VolumeSpec::default()
                 },
             }),
             Change::Stage(Stage {
@@ -273,6 +274,7 @@ mod present {
                 container: container(),
                 limit_seconds: 120,
                 stable_seconds: 3,
+                ..AwaitHealthy::default()
             }),
         ]
     }

@@ -52,3 +52,31 @@ fn every_text_is_shown_somewhere() {
         known_keys(Lang::En).into_iter().filter(|key| !all.contains(&format!("\"{key}\""))).collect();
     assert!(unused.is_empty(), "texts that nothing shows: {unused:?}");
 }
+
+/// Texts of these parts that are no findings.
+const NO_FINDINGS: [&str; 3] = ["blocked", "dry-run-done", "script-elsewhere"];
+
+#[test]
+fn every_finding_is_in_the_table_of_findings() {
+    let known: BTreeSet<String> = known_keys(Lang::En).into_iter().map(str::to_owned).collect();
+    let of_findings = |path: &&PathBuf| {
+        let path = path.to_string_lossy();
+        let of_cli = path.ends_with("commands/docker_restore.rs") || path.ends_with("commands/express.rs");
+        path.contains("recipes/src/docker/") || of_cli
+    };
+    let mut used = BTreeSet::new();
+    for path in sources().iter().filter(of_findings) {
+        let text = fs::read_to_string(path).unwrap();
+        // Every second piece between quotes is a text.
+        used.extend(text.split('"').map(str::to_owned).filter(|word| known.contains(word)));
+    }
+    used.retain(|key| !key.ends_with("-advice") && !NO_FINDINGS.contains(&key.as_str()));
+    let table = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/findings.md");
+    let table = fs::read_to_string(table).unwrap();
+    let rows =
+        table.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next().map(str::to_owned));
+    let documented: BTreeSet<String> = rows
+        .flat_map(|codes| codes.split(", ").map(|code| code.trim_matches('`').to_owned()).collect::<Vec<_>>())
+        .collect();
+    assert_eq!(used, documented, "docs/findings.md and the code disagree");
+}

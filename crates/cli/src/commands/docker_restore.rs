@@ -10,9 +10,12 @@ use reprise_engine::{
 use reprise_host::Host;
 use reprise_model::{Destination, Finding, Message, OperationId, Selection, Severity};
 use reprise_recipes::borg::BorgArchive;
-use reprise_recipes::docker::{Preview, Request, analyse, plan, preview, survey};
+use reprise_recipes::docker::{
+    HealthChoice, Preview, Recreating, Request, analyse, look_at_making, plan, preview, survey,
+};
 use serde::Serialize;
 
+use super::express;
 use super::operations::{claim, conclude};
 use crate::args::{RestoreArgs, ScriptArg};
 use crate::env::Env;
@@ -42,9 +45,16 @@ pub fn run(args: &RestoreArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Ex
     let operations = Operations::new(&env.state_dir);
     let place = repository::place(args.location.repository.as_ref(), env)?;
     let opened = repository::open(&place, env)?;
-    let name = match &args.location.archive {
+    let mut remarks: Vec<Finding> = Vec::new();
+    let named = args.location.archive.as_ref().filter(|name| !args.express || *name != "latest");
+    let name = match named {
         Some(name) => name.clone(),
-        None if !args.yes && !args.express && Ui::can_ask() => ask::archive(&opened, ui)?,
+        None if args.express => {
+            let (name, passed) = express::newest_sound(&opened, cancel, ui)?;
+            remarks.extend(passed);
+            name
+        }
+        None if !args.yes && Ui::can_ask() => ask::archive(&opened, ui)?,
         None => "latest".to_owned(),
     };
     let entry = repository::entry(&opened, &name)?;
@@ -57,7 +67,6 @@ pub fn run(args: &RestoreArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Ex
         id: entry.id.to_string(),
         time: utc(&entry.time),
     };
-    let mut remarks: Vec<Finding> = Vec::new();
     if entry.checkpoint {
         remarks.push(Finding::new(Severity::Warning, Message::new("archive-checkpoint")));
     }
@@ -77,7 +86,9 @@ pub fn run(args: &RestoreArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Ex
         // Looked at while another operation is at work, the host would be seen in the middle of something.
         operations.expect_idle()?;
     }
-    let facts = survey(host, &selection, &choice, &archive)?;
+    let mut facts = survey(host, &selection, &choice, &archive)?;
+    let recreating = Recreating { allowed: !args.no_recreate, pull: args.pull };
+    facts.making = look_at_making(host, &contents, &choice, recreating, &facts, &archive)?;
     let age_seconds =
         source.time.parse::<Timestamp>().ok().map(|at| now.duration_since(at).as_secs().max(0) as u64);
     // On another host neither lies there.
@@ -91,8 +102,8 @@ pub fn run(args: &RestoreArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Ex
         selection: &selection,
         age_seconds,
         reserved: &reserved,
-        health_limit_seconds: args.health_timeout,
         limit_seconds: args.time_limit,
+        health: HealthChoice { limit_seconds: args.health_timeout, keep_unhealthy: args.keep_on_unhealthy },
         remarks: &remarks,
     };
     let plan = plan(&request, &facts);

@@ -7,6 +7,7 @@ pub mod contents;
 pub mod docker_inventory;
 pub mod docker_restore;
 pub mod export_tar;
+pub mod express;
 pub mod extract;
 pub mod find;
 pub mod host;

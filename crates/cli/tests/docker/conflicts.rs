@@ -75,6 +75,7 @@ fn an_environment_that_is_lost_comes_back_from_nothing_and_goes_again() {
         let labels = docker(["volume", "inspect", "-f", "{{json .Labels}}", &shop.volume]);
         assert!(labels.contains(&format!("\"com.docker.compose.project\":\"{}\"", shop.name)), "{labels}");
         assert!(labels.contains("\"com.docker.compose.volume\":\"files\""), "{labels}");
+        assert!(shop.page("index.html").contains("<h1>The shop</h1>"));
         if undo {
             shop.reprise(&["operations", "rollback", "latest", "--yes"]).expect(0);
             assert!(!project.parent().unwrap().exists());
@@ -82,11 +83,12 @@ fn an_environment_that_is_lost_comes_back_from_nothing_and_goes_again() {
             assert_eq!(shop.marked(), Vec::<String>::new());
         }
     }
-    let up = run(Command::new("docker-compose").args(["up", "-d"]).current_dir(&project)).expect(0);
-    assert!(!up.stderr.contains("already exists"), "Compose takes the volume for another's: {}", up.stderr);
-    assert!(shop.page("index.html").contains("<h1>The shop</h1>"));
     let served = docker(["exec", &format!("{}_back_1", shop.name), "cat", "/www/page.html"]);
     assert!(served.contains("as it was backed up"));
+    let ids = || docker(["ps", "-q", "--filter", &format!("name={}_", shop.name)]);
+    let made = ids();
+    run(Command::new("docker-compose").args(["up", "-d"]).current_dir(&project)).expect(0);
+    assert_eq!(made, ids(), "Compose takes them for its own");
 }
 
 #[test]
@@ -168,7 +170,7 @@ fn an_unfinished_operation_and_one_under_way_keep_others_out() {
 }
 
 /// Moves everything that is recorded so many hours back.
-fn let_hours_pass(shop: &Shop, hours: i64) {
+pub fn let_hours_pass(shop: &Shop, hours: i64) {
     for operation in fs::read_dir(shop.state.join("operations")).unwrap().flatten() {
         let path = operation.path().join("journal.jsonl");
         let Ok(text) = fs::read_to_string(&path) else { continue };

@@ -15,6 +15,7 @@ mod json;
 mod killed;
 mod matrix;
 mod projects;
+mod recreated;
 mod remote;
 mod rows;
 mod scripts;

@@ -86,12 +86,40 @@ impl Objects {
     /// Fails the test unless `self`, how things were, is how they are now; containers get some time to be healthy.
     #[track_caller]
     pub fn expect_now(&self, name: &str) {
+        self.expect_now_with(name, &[], &[]);
+    }
+
+    /// The same where `more` has come to it, and the containers `copies` may have been made anew.
+    #[track_caller]
+    pub fn expect_now_with(&self, name: &str, more: &[String], copies: &[String]) {
+        let before = self.clone().without(&[], copies);
         let mut now = Self::of(name);
         let deadline = Instant::now() + Duration::from_secs(20);
-        while now != *self && Instant::now() < deadline {
+        while (!now.has(more) || now.clone().without(more, copies) != before) && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(100));
             now = Self::of(name);
         }
-        assert!(now == *self, "Docker's objects differ\nbefore: {self:#?}\nnow: {now:#?}");
+        let same = now.has(more) && now.clone().without(more, copies) == before;
+        assert!(same, "Docker's objects differ\nbefore: {self:#?}\nand: {more:#?}\nnow: {now:#?}");
+    }
+
+    fn has(&self, names: &[String]) -> bool {
+        let [containers, volumes, networks] = [&self.containers, &self.volumes, &self.networks];
+        names.iter().all(|name| {
+            containers.contains_key(name) || volumes.contains_key(name) || networks.contains_key(name)
+        })
+    }
+
+    /// The same without the things of these names, and without the ids of `copies`.
+    fn without(mut self, names: &[String], copies: &[String]) -> Self {
+        for all in [&mut self.containers, &mut self.volumes, &mut self.networks] {
+            all.retain(|name, _| !names.contains(name));
+        }
+        for name in copies {
+            if let Some(text) = self.containers.get_mut(name) {
+                *text = text.split_once(' ').map_or_else(String::new, |(_, rest)| rest.to_owned());
+            }
+        }
+        self
     }
 }

@@ -14,5 +14,6 @@ mod tree;
 pub use docker::{docker, wait_until};
 pub use fill::noise;
 pub use program::{Ended, run, run_in, start};
+pub use sandbox::{OWNER_LABEL, owner};
 pub use shop::{Before, Damage, PASSPHRASE, Shop, Trees, page};
 pub use tree::{Tree, assert_same};

@@ -351,10 +351,16 @@ impl Shop {
     /// Fails the test unless everything is as `before`, and nothing of an operation is left over.
     #[track_caller]
     pub fn expect_as_before(&self, before: &Before) {
+        self.expect_as_before_but_for_copies(before, &[]);
+    }
+
+    /// The same where the containers `copies` may have been made anew.
+    #[track_caller]
+    pub fn expect_as_before_but_for_copies(&self, before: &Before, copies: &[String]) {
         let now = self.trees();
         assert_same(&before.trees.0, &now.0, "the volume is not as before");
         assert_same(&before.trees.1, &now.1, "the project is not as before");
-        before.objects.expect_now(&self.name);
+        before.objects.expect_now_with(&self.name, &[], copies);
         assert_eq!(self.marked(), Vec::<String>::new(), "something is left over");
     }
 

@@ -28,7 +28,7 @@ pub struct StartContainer {
     pub container: String,
 }
 
-fn gone(container: &str) -> Error {
+pub(super) fn gone(container: &str) -> Error {
     Error::Refused {
         what: format!("container {container}"),
         why: "is not there".to_owned(),
@@ -45,7 +45,7 @@ fn is_running(container: &str, cx: &Cx<'_>) -> Result<bool> {
     Ok(cx.host.docker().container(container)?.is_some_and(|found| found.running))
 }
 
-fn stop(container: &str, cx: &Cx<'_>) -> Result<()> {
+pub(super) fn stop(container: &str, cx: &Cx<'_>) -> Result<()> {
     if is_running(container, cx)? { Ok(cx.host.docker().stop(container, STOP_GRACE)?) } else { Ok(()) }
 }
 

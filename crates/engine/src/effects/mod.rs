@@ -1,16 +1,24 @@
 //! The primitive steps: all that ever changes a host.
 
+mod aside;
+mod compose;
 mod container;
 mod dirs;
 mod health;
+mod make;
+mod network;
 mod place;
 mod stage;
 mod swap;
 mod volume;
 
+pub use aside::{KEPT_LABEL, Service, SetAside};
+pub use compose::ComposeCreate;
 pub use container::{StartContainer, StopContainer};
 pub use dirs::MakeDir;
 pub use health::AwaitHealthy;
+pub use make::{CreateContainer, OPERATION_LABEL, Recorded};
+pub use network::CreateNetwork;
 pub use place::Place;
 pub use stage::{Edit, Stage};
 pub use swap::Swap;

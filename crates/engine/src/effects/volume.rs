@@ -9,7 +9,7 @@ use crate::{Cx, Effect, Observed, Result, Script};
 /// Makes an empty named volume.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateVolume {
-    /// Its name and labels.
+    /// How it is made.
     pub spec: VolumeSpec,
 }
 
@@ -39,15 +39,19 @@ impl Effect for CreateVolume {
     }
 
     fn undo(&self, (): &(), cx: &Cx<'_>) -> Result<()> {
-        let refers = |container: &Container| {
-            container.mounts.iter().any(|mount| mount.volume.as_deref() == Some(self.spec.name.as_str()))
-        };
-        if let Some(user) = cx.host.docker().containers()?.into_iter().find(refers) {
-            // A container made since refers to it, and Docker would not remove it: it stays, empty as it was made.
-            let warning = Message::new("warn-volume-in-use").text("volume", &self.spec.name);
-            cx.watch.warn(&warning.text("container", user.name));
-            return Ok(());
-        }
-        Ok(cx.host.docker().remove_volume(&self.spec.name)?)
+        remove_unless_used(&self.spec.name, cx)
     }
+}
+
+/// Removes a volume that was made, and all that came to be in it.
+pub(super) fn remove_unless_used(volume: &str, cx: &Cx<'_>) -> Result<()> {
+    let refers =
+        |container: &Container| container.mounts.iter().any(|mount| mount.volume.as_deref() == Some(volume));
+    if let Some(user) = cx.host.docker().containers()?.into_iter().find(refers) {
+        // A container made since refers to it, and Docker would not remove it: it stays.
+        let warning = Message::new("warn-volume-in-use").text("volume", volume);
+        cx.watch.warn(&warning.text("container", user.name));
+        return Ok(());
+    }
+    Ok(cx.host.docker().remove_volume(volume)?)
 }

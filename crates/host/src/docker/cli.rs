@@ -1,12 +1,16 @@
 //! Docker driven by its own command line, so that the same commands run here, over SSH and in scripts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Container, Docker, Engine, ObjectKind, Volume, VolumeSpec, commands, inspect};
+use super::{
+    Blueprint, Compose, ComposeForm, ComposeProject, Container, Docker, Endpoint, Engine, NetworkSpec,
+    ObjectKind, Volume, VolumeSpec, api, commands, inspect, reachable, text,
+};
 use crate::{Command, Error, Output, Result};
 
 /// Runs commands on the machine whose engine is meant.
@@ -65,6 +69,17 @@ impl<R: Run> DockerCli<R> {
             command: list.to_string(),
             reason: "they come and go faster than they can be listed".to_owned(),
         })
+    }
+
+    /// Whether the container `name` is what `blueprint` makes, by its image and all of its labels.
+    fn is_made(&self, name: &str, blueprint: &Blueprint) -> Result<bool> {
+        let labels = blueprint.labels();
+        let found = self.container(name)?;
+        Ok(!labels.is_empty()
+            && found.is_some_and(|found| {
+                found.image == blueprint.image()
+                    && labels.iter().all(|(key, value)| found.labels.get(key) == Some(value))
+            }))
     }
 
     /// What `docker inspect` says of `names`, or nothing where one of them does not exist.
@@ -147,6 +162,169 @@ impl<R: Run> Docker for DockerCli<R> {
         match self.docker(&commands::remove_volume(name)) {
             Err(Error::Command { message, .. }) if absent(&message) => Ok(()),
             other => other.map(drop),
+        }
+    }
+
+    fn described(&self, kind: ObjectKind, name: &str) -> Result<Option<Value>> {
+        let answers = self.inspect(kind, &[name.to_owned()])?;
+        Ok(answers.and_then(|all: Vec<Value>| all.into_iter().next()))
+    }
+
+    fn create_network(&self, spec: &NetworkSpec) -> Result<()> {
+        self.docker(&commands::create_network(spec)).map(drop)
+    }
+
+    fn remove_network(&self, name: &str) -> Result<bool> {
+        match self.docker(&commands::remove_network(name)) {
+            Err(Error::Command { message, .. }) if absent(&message) => Ok(true),
+            Err(Error::Command { message, .. }) if message.contains("active endpoints") => Ok(false),
+            other => other.map(|_| true),
+        }
+    }
+
+    fn create_container(&self, name: &str, blueprint: &Blueprint) -> Result<()> {
+        let what = format!("docker create {name}");
+        let plain = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+        if !name.chars().all(plain) {
+            let message = "its name is none that Docker takes".to_owned();
+            return Err(Error::Answer { command: what, reason: message });
+        }
+        let answer = self.docker(&api::post(&format!("/containers/create?name={name}"), &blueprint.body))?;
+        match api::expect_success(&what, &answer.stdout) {
+            // The answer to an earlier request was lost with the connection.
+            Err(Error::Command { status, .. })
+                if status.ends_with(" 409") && self.is_made(name, blueprint)? =>
+            {
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    fn connect(&self, network: &str, container: &str, endpoint: &Endpoint) -> Result<()> {
+        self.docker(&commands::connect(network, container, endpoint)).map(drop)
+    }
+
+    fn remove_container(&self, name: &str, volumes: bool) -> Result<()> {
+        match self.docker(&commands::remove_container(name, volumes)) {
+            Err(Error::Command { message, .. }) if absent(&message) => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
+    fn has_written(&self, container: &str) -> Result<bool> {
+        let described = self.described(ObjectKind::Container, container)?.unwrap_or_default();
+        let mounts = described.get("Mounts").and_then(Value::as_array).into_iter().flatten();
+        // Those of `--tmpfs` are no mounts in the engine's words.
+        let tmpfs = described.pointer("/HostConfig/Tmpfs").and_then(Value::as_object).into_iter().flatten();
+        let mounts: Vec<&Path> = mounts
+            .map(|mount| Path::new(text(mount, "/Destination")))
+            .chain(tmpfs.map(|(place, _)| Path::new(place.as_str())))
+            .collect();
+        let output = self.docker(&Command::new("docker").args(["diff", "--", container]))?;
+        Ok(String::from_utf8_lossy(&output.stdout).lines().any(|line| written(line, &mounts)))
+    }
+
+    fn commit(&self, container: &str, image: &str) -> Result<()> {
+        let command = Command::new("docker").args(["commit", "--", container, image]);
+        self.docker(&command.limit(Duration::from_mins(30))).map(drop)
+    }
+
+    fn remove_image(&self, image: &str) -> Result<()> {
+        match self.docker(&Command::new("docker").args(["image", "rm", "--", image])) {
+            Err(Error::Command { message, .. }) if absent(&message) || message.contains("conflict") => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
+    fn answers(&self, address: &str, port: u16) -> Result<Option<bool>> {
+        // What only forwards connections takes every one, and closes it at once where there is nothing behind.
+        const PROBE: &str = "exec 3<> \"/dev/tcp/$1/$2\" && IFS= read -r -t 0.5 -n 1 _ <&3";
+        let port = port.to_string();
+        let probe = Command::new("bash").args(["-c", PROBE, "bash", reachable(address), &port]);
+        match self.run.run(&probe.limit(Duration::from_secs(5))) {
+            Ok(_) => Ok(Some(true)),
+            Err(Error::Command { status, .. }) => {
+                let status = status.rsplit(' ').next().and_then(|status| status.parse::<u16>().ok());
+                // Nothing was said in time: it waits for us to speak.
+                Ok(Some(status.is_some_and(|status| status > 128)))
+            }
+            Err(Error::TimedOut { .. }) => Ok(Some(false)),
+            Err(Error::Start { .. }) => Ok(None),
+            Err(other) => Err(other),
+        }
+    }
+
+    fn exec(&self, container: &str, command: &[String]) -> Result<Option<bool>> {
+        let exec = Command::new("docker").args(["exec", "--", container]).args(command);
+        match self.docker(&exec.limit(Duration::from_secs(20))) {
+            Ok(_) => Ok(Some(true)),
+            Err(Error::Command { status, .. }) if status.ends_with(" 126") || status.ends_with(" 127") => {
+                Ok(None)
+            }
+            // Over SSH, what the shell would say of a program of its own.
+            Err(Error::Start { program, .. }) if program == "docker" => Ok(None),
+            Err(Error::Command { .. } | Error::TimedOut { .. }) => Ok(Some(false)),
+            Err(other) => Err(other),
+        }
+    }
+
+    fn compose(&self) -> Result<Option<Compose>> {
+        let forms = [
+            (ComposeForm::Plugin, Command::new("docker").args(["compose", "version", "--short"])),
+            (ComposeForm::Standalone, Command::new("docker-compose").args(["version", "--short"])),
+        ];
+        for (form, command) in forms {
+            match self.run.run(&command) {
+                Ok(output) => {
+                    let version = String::from_utf8_lossy(&output.stdout);
+                    let version = version.trim().trim_start_matches('v').to_owned();
+                    // Version 2 goes by either name.
+                    let form = if version.starts_with("1.") { ComposeForm::Standalone } else { form };
+                    return Ok(Some(Compose { form, version }));
+                }
+                Err(Error::Command { .. } | Error::Start { .. }) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(None)
+    }
+
+    fn compose_hashes(&self, project: &ComposeProject) -> Result<Option<BTreeMap<String, String>>> {
+        let output = self.docker(&project.hashes())?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let lines = text.lines().filter_map(|line| line.split_once(' '));
+        Ok(Some(lines.map(|(service, hash)| (service.to_owned(), hash.trim().to_owned())).collect()))
+    }
+
+    fn compose_create(&self, project: &ComposeProject) -> Result<()> {
+        self.docker(&project.create()).map(drop)
+    }
+}
+
+/// Whether a line of `docker diff` tells of something that the container wrote: not of what the engine made so that
+/// something could be mounted there.
+fn written(line: &str, mounts: &[&Path]) -> bool {
+    let Some((_, path)) = line.split_once(' ') else { return false };
+    let by_engine =
+        ["/dev", "/proc", "/sys", "/.dockerenv", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf"];
+    let by_engine = by_engine.iter().map(Path::new);
+    !mounts.iter().copied().chain(by_engine).any(|place| place.starts_with(path))
+        && !mounts.iter().any(|mount| Path::new(path).starts_with(mount))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_something_is_mounted_nothing_was_written() {
+        let mounts = [Path::new("/etc/front.conf"), Path::new("/www")];
+        for line in ["C /etc", "A /etc/front.conf", "A /www", "C /"] {
+            assert!(!written(line, &mounts), "{line}");
+        }
+        for line in ["A /etc/front.conf.d", "C /tmp", "D /usr/bin/x"] {
+            assert!(written(line, &mounts), "{line}");
         }
     }
 }

@@ -45,6 +45,8 @@ struct State {
     #[serde(default)]
     paused: bool,
     #[serde(default)]
+    exit_code: i64,
+    #[serde(default)]
     started_at: String,
     #[serde(default)]
     health: Option<InspectedHealth>,
@@ -126,6 +128,7 @@ impl From<Container> for super::Container {
             image: from.config.image,
             running: from.state.running,
             paused: from.state.paused,
+            exit_code: from.state.exit_code,
             joins,
             started: from.state.started_at.parse::<jiff::Timestamp>().map_or(0, |t| t.as_second().max(0)),
             restarts: from.restart_count,

@@ -1,8 +1,12 @@
 //! The Docker engine of a host: what is asked of it, in its own words.
 
+mod api;
+mod blueprint;
 mod cli;
 pub mod commands;
+mod compose;
 mod inspect;
+mod network;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,7 +17,30 @@ use serde_json::Value;
 
 use crate::Result;
 
+pub use blueprint::Blueprint;
 pub use cli::{DockerCli, Run};
+pub use compose::{Compose, ComposeForm, ComposeProject};
+pub use network::{Endpoint, NetworkSpec, Subnet};
+
+/// The address at which a port is reached that is published on `address`.
+pub fn reachable(address: &str) -> &str {
+    match address {
+        "" | "0.0.0.0" => "127.0.0.1",
+        "::" => "::1",
+        other => other,
+    }
+}
+
+/// The text at `pointer`; empty where there is none.
+fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The texts in a list; none where it is not there.
+fn strings(value: Option<&Value>) -> Vec<String> {
+    let list = value.and_then(Value::as_array).into_iter().flatten();
+    list.filter_map(Value::as_str).map(str::to_owned).collect()
+}
 
 /// The engine itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +80,7 @@ pub struct Mount {
 }
 
 /// A port of the host that leads into a container.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PortBinding {
     /// The address on the host; empty for all.
     pub address: String,
@@ -76,6 +103,8 @@ pub struct Container {
     pub paused: bool,
     /// Containers, by id or name, whose network or other namespaces it shares: without them it cannot run.
     pub joins: Vec<String>,
+    /// What its process last ended with; 0 while it runs.
+    pub exit_code: i64,
     /// When it was last started, in seconds since 1970; 0 when never.
     pub started: i64,
     /// How often Docker has restarted it by itself.
@@ -120,11 +149,17 @@ pub struct Volume {
     pub options: BTreeMap<String, String>,
 }
 
-/// A volume to be made, with the `local` driver.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A volume to be made.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VolumeSpec {
     /// Its name.
     pub name: String,
+    /// Its driver; `local` where it is empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub driver: String,
+    /// The driver's options.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub options: BTreeMap<String, String>,
     /// Its labels.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
@@ -183,4 +218,48 @@ pub trait Docker: Send + Sync {
 
     /// Removes a volume that no container uses; fine when it is gone.
     fn remove_volume(&self, name: &str) -> Result<()>;
+
+    /// What `docker inspect` tells of the thing of that kind and name, if there is one.
+    fn described(&self, kind: ObjectKind, name: &str) -> Result<Option<Value>>;
+
+    /// Makes a network. The engine may make a second one of the same name: look first.
+    fn create_network(&self, spec: &NetworkSpec) -> Result<()>;
+
+    /// Removes a network; fine when it is gone. False when containers are in it and it stays.
+    fn remove_network(&self, name: &str) -> Result<bool>;
+
+    /// Makes a container, connected to the network that its body names. It does not run.
+    fn create_container(&self, name: &str, blueprint: &Blueprint) -> Result<()>;
+
+    /// Connects a container to a network.
+    fn connect(&self, network: &str, container: &str, endpoint: &Endpoint) -> Result<()>;
+
+    /// Removes a container that does not run, and with `volumes` those of its volumes that have no name; fine when it
+    /// is gone.
+    fn remove_container(&self, name: &str, volumes: bool) -> Result<()>;
+
+    /// Whether a container has written anything outside of what it mounts.
+    fn has_written(&self, container: &str) -> Result<bool>;
+
+    /// Makes an image of a container with what it has written.
+    fn commit(&self, container: &str, image: &str) -> Result<()>;
+
+    /// Removes an image by name; fine when it is gone or in use.
+    fn remove_image(&self, image: &str) -> Result<()>;
+
+    /// Whether something answers on a published port; nothing where that cannot be found out there.
+    fn answers(&self, address: &str, port: u16) -> Result<Option<bool>>;
+
+    /// Whether a command succeeds in a container that runs; nothing where the container has no such program.
+    fn exec(&self, container: &str, command: &[String]) -> Result<Option<bool>>;
+
+    /// Compose as it is installed there, version 2 before version 1.
+    fn compose(&self) -> Result<Option<Compose>>;
+
+    /// The hash of each service's configuration, as Compose labels containers with it. Nothing where that cannot be
+    /// told before the project is really there, as in a rehearsal.
+    fn compose_hashes(&self, project: &ComposeProject) -> Result<Option<BTreeMap<String, String>>>;
+
+    /// Makes what is missing of a project, and starts nothing.
+    fn compose_create(&self, project: &ComposeProject) -> Result<()>;
 }

@@ -88,7 +88,11 @@ struct There(Arc<Connection>);
 
 impl Run for There {
     fn run(&self, command: &Command) -> Result<Output> {
-        let said = self.0.call(&Call::from(command))?;
+        let call = Call::from(command);
+        let said = match command.given() {
+            [] => self.0.call(&call)?,
+            input => self.0.persist(|| self.0.call_with(&call, input))?,
+        };
         let program = || command.program().to_owned();
         match said.status {
             0 => Ok(Output { stdout: said.stdout, stderr: said.stderr }),

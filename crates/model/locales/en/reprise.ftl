@@ -311,3 +311,51 @@ mount-lost-others = { $count ->
    *[other] { $count } more that cannot be read were not told: there were too many at a time
 }
 umount-done = { $dir } is unmounted
+step-create-network = Create network { $network }
+step-create-container = Make container { $container } as it was recorded, from image { $image }
+step-set-aside = Set container { $container } aside, kept as { $kept }
+step-compose-create = Have Compose make the missing containers of project { $project } in { $path }
+warn-network-in-use = Network { $network } stays: something that was started since is in it
+warn-container-replaced = Container { $container } was made anew by someone since and stays
+warn-container-written = Container { $container } is back with what it had written itself, from an image that holds it; Compose will make it anew when it is asked to
+project-lost = Project { $project } has no containers here: Compose makes them from the restored files ({ $containers })
+project-lacks = Project { $project } lacks containers: Compose makes them from the restored files ({ $containers })
+project-changed = The files that say how the containers of { $project } are made differ from those here ({ $files }): containers that were made otherwise are set aside and made anew
+project-older = The containers of { $project } are older than the files they were made of: those that were made otherwise are set aside and made anew
+project-stays = The restored files of { $project } differ from what its containers were made of, and they stay as they are
+project-elsewhere = Containers of a project { $project } are there, made from { $path }: they stay as they are, and none are made of the restored files
+project-unreadable = How the containers of { $project } are made cannot be read from its files: they stay as they are
+compose-missing = Compose is not installed there, so the containers of { $project } are not made
+container-lost = Container { $container } is not there any more: it is made as it was recorded
+container-not-made = Container { $container } is not there any more, and is not made
+container-shares = Container { $container } shares the network of container { $other }: it is not made
+container-network = Container { $container } was in network { $network }, of which nothing is known: it is not made
+container-by-hand-advice = Make it by hand when the restore is done
+image-missing = Image { $image } is not there, so what { $user } runs is not made
+image-pull-advice = Get it first with `docker pull { $image }`, or let Compose do it with --pull
+image-build-advice = When the restore is done, run `docker compose up -d --build` in { $path }
+image-changed = Container { $container } is made from image { $image }, which is another one than it was
+archive-passed-checkpoint = Archive { $archive } is passed over: it is a checkpoint of a backup that did not end
+archive-passed-unreadable = Archive { $archive } is passed over: it cannot be read ({ $reason })
+archive-passed-damaged = Archive { $archive } is passed over: content of { $count ->
+    [one] 1 file
+   *[other] { $count } files
+} in it is lost
+warn-unhealthy-kept = Container { $container } is not well, and was kept all the same: { $state }
+container-unhealthy = Container { $container } is not healthy now: after the restore it is only told when it is not
+container-unhealthy-advice = `docker inspect` shows what its health check says
+data-newer = What is at { $path } was changed { $after } after the archive was made. It is kept aside until the rollback window closes
+engine-other = The data of { $item } are of PostgreSQL { $data }, and container { $container } runs PostgreSQL { $engine }, which cannot read them
+engine-older = The data of { $item } are of MariaDB { $data }, and container { $container } runs MariaDB { $engine }, which is older
+engine-newer = The data of { $item } are of MariaDB { $data }, and container { $container } runs MariaDB { $engine }
+engine-other-advice = Restore the project’s compose file as well, or set the image to the version of the data
+engine-newer-advice = When the restore is done, run `mariadb-upgrade` in it
+network-readdressed = Network { $network } is made with other addresses than it had: network { $holder } has them now
+network-overlaps = Network { $network } cannot be made: containers in it have fixed addresses, which network { $holder } has now
+network-overlaps-advice = Remove or renumber { $holder }, or leave containers and networks as they are with --no-recreate
+network-changed = Network { $network } has other options than when the backup was made, and stays as it is
+network-changed-advice = To have it as it was, remove it with `docker network rm { $network }` before the restore
+volume-changed = Volume { $volume } has another driver or other options than when the backup was made, and keeps them
+port-taken = Container { $container } needs port { $port }, which container { $holder } has
+port-listening = Container { $container } needs port { $port }, on which another program listens
+port-taken-advice = Stop that first (`ss -ltnp` tells who listens), or leave containers as they are with --no-recreate

@@ -311,3 +311,51 @@ mount-lost-others = { $count ->
    *[other] { $count } autres éléments illisibles n’ont pas été signalés : il y en avait trop à la fois
 }
 umount-done = { $dir } est démonté
+step-create-network = Créer le réseau { $network }
+step-create-container = Recréer le conteneur { $container } tel qu’il était enregistré, à partir de l’image { $image }
+step-set-aside = Mettre de côté le conteneur { $container }, gardé sous le nom { $kept }
+step-compose-create = Faire recréer par Compose les conteneurs manquants du projet { $project } dans { $path }
+warn-network-in-use = Le réseau { $network } reste : quelque chose qui a été démarré depuis s’en sert
+warn-container-replaced = Le conteneur { $container } a été recréé par quelqu’un depuis et reste
+warn-container-written = Le conteneur { $container } est revenu avec ce qu’il avait lui-même écrit, à partir d’une image qui le contient ; Compose le recréera quand on le lui demandera
+project-lost = Le projet { $project } n’a pas de conteneurs ici : Compose les recrée à partir des fichiers restaurés ({ $containers })
+project-lacks = Il manque des conteneurs au projet { $project } : Compose les recrée à partir des fichiers restaurés ({ $containers })
+project-changed = Les fichiers qui définissent les conteneurs de { $project } diffèrent de ceux d’ici ({ $files }) : les conteneurs créés autrement sont mis de côté et recréés
+project-older = Les conteneurs de { $project } sont plus anciens que les fichiers qui les définissent : ceux qui ont été créés autrement sont mis de côté et recréés
+project-stays = Les fichiers restaurés de { $project } diffèrent de ceux qui ont servi à créer ses conteneurs, et ceux-ci restent tels quels
+project-elsewhere = Des conteneurs d’un projet { $project } existent, créés à partir de { $path } : ils restent tels quels, et aucun n’est créé à partir des fichiers restaurés
+project-unreadable = Impossible de lire dans les fichiers de { $project } comment ses conteneurs sont créés : ils restent tels quels
+compose-missing = Compose n’y est pas installé : les conteneurs de { $project } ne sont pas recréés
+container-lost = Le conteneur { $container } n’existe plus : il est recréé tel qu’il était enregistré
+container-not-made = Le conteneur { $container } n’existe plus et n’est pas recréé
+container-shares = Le conteneur { $container } partage le réseau du conteneur { $other } : il n’est pas recréé
+container-network = Le conteneur { $container } était dans le réseau { $network }, dont on ne sait rien : il n’est pas recréé
+container-by-hand-advice = Recréez-le à la main une fois la restauration terminée
+image-missing = L’image { $image } est absente : ce que { $user } exécute n’est pas recréé
+image-pull-advice = Obtenez-la d’abord avec `docker pull { $image }`, ou laissez Compose le faire avec --pull
+image-build-advice = Une fois la restauration terminée, lancez `docker compose up -d --build` dans { $path }
+image-changed = Le conteneur { $container } est recréé à partir de l’image { $image }, qui n’est plus la même
+archive-passed-checkpoint = L’archive { $archive } est écartée : c’est un point de reprise d’une sauvegarde inachevée
+archive-passed-unreadable = L’archive { $archive } est écartée : elle est illisible ({ $reason })
+archive-passed-damaged = L’archive { $archive } est écartée : le contenu { $count ->
+    [one] d’un fichier y est perdu
+   *[other] de { $count } fichiers y est perdu
+}
+warn-unhealthy-kept = Le conteneur { $container } ne va pas bien et a été gardé malgré tout : { $state }
+container-unhealthy = Le conteneur { $container } n’est pas sain en ce moment : après la restauration, ce sera seulement signalé s’il ne l’est pas
+container-unhealthy-advice = `docker inspect` montre ce que dit son contrôle de santé
+data-newer = Le contenu de { $path } a été modifié { $after } après la création de l’archive. Il est mis de côté jusqu’à la fin du délai d’annulation
+engine-other = Les données de { $item } sont de PostgreSQL { $data }, et le conteneur { $container } exécute PostgreSQL { $engine }, qui ne peut pas les lire
+engine-older = Les données de { $item } sont de MariaDB { $data }, et le conteneur { $container } exécute MariaDB { $engine }, plus ancien
+engine-newer = Les données de { $item } sont de MariaDB { $data }, et le conteneur { $container } exécute MariaDB { $engine }
+engine-other-advice = Restaurez aussi le fichier Compose du projet, ou choisissez l’image de la version des données
+engine-newer-advice = Une fois la restauration terminée, lancez-y `mariadb-upgrade`
+network-readdressed = Le réseau { $network } est créé avec d’autres adresses que les siennes : le réseau { $holder } les a maintenant
+network-overlaps = Le réseau { $network } ne peut pas être créé : des conteneurs y ont des adresses fixes, que le réseau { $holder } a maintenant
+network-overlaps-advice = Supprimez ou renumérotez { $holder }, ou laissez conteneurs et réseaux tels quels avec --no-recreate
+network-changed = Le réseau { $network } a d’autres options que lors de la sauvegarde, et reste tel quel
+network-changed-advice = Pour le retrouver comme avant, supprimez-le avec `docker network rm { $network }` avant la restauration
+volume-changed = Le volume { $volume } a un autre pilote ou d’autres options que lors de la sauvegarde, et les garde
+port-taken = Le conteneur { $container } a besoin du port { $port }, que le conteneur { $holder } occupe
+port-listening = Le conteneur { $container } a besoin du port { $port }, sur lequel un autre programme écoute
+port-taken-advice = Arrêtez-le d’abord (`ss -ltnp` dit qui écoute), ou laissez les conteneurs tels quels avec --no-recreate

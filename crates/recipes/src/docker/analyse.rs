@@ -22,15 +22,16 @@ pub fn analyse(archive: &str, backup: &dyn Backup, observer: &dyn Observer) -> R
     let mut findings = Vec::new();
     let recorded = tree.recorded(backup, &mut findings)?;
     let origin = if recorded.is_some() { Origin::Recorded } else { Origin::Paths };
-    let found = match recorded {
-        Some(items) => items,
-        None => tree.found(backup, &mut findings)?,
+    let (found, record) = match recorded {
+        Some((items, path)) => (items, Some(path)),
+        None => (tree.found(backup, &mut findings)?, None),
     };
     let mut items: Vec<Item> = found.into_iter().filter_map(|item| tree.item(item, &mut findings)).collect();
     items.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
     Ok(Contents {
         archive: archive.to_owned(),
         origin,
+        record,
         items,
         bytes: tree.total.bytes,
         entries: tree.total.entries,
@@ -118,7 +119,7 @@ impl Census {
         &self,
         backup: &dyn Backup,
         findings: &mut Vec<Finding>,
-    ) -> Result<Option<Vec<RecordedItem>>, SourceError> {
+    ) -> Result<Option<(Vec<RecordedItem>, String)>, SourceError> {
         // What lies in a volume or a project, containers may have written: a record there speaks for nobody.
         let trusted = |path: &&String| {
             !self.in_volume(path, |_| true) && !self.projects.keys().any(|project| within(path, project))
@@ -131,7 +132,7 @@ impl Census {
         let parsed =
             content.get(path).map_or(Err("it is too large".to_owned()), |text| recorded::parse(text));
         Ok(match parsed {
-            Ok(items) => Some(items),
+            Ok(items) => Some((items, path.clone())),
             Err(reason) => {
                 let message = Message::new("record-unusable").text("path", path).text("reason", reason);
                 findings.push(Finding::new(Severity::Warning, message));

@@ -14,7 +14,9 @@ pub(super) fn estimate(change: &Change) -> Estimate {
         Change::StopContainer(_) => 1500,
         Change::StartContainer(_) => 700,
         Change::AwaitHealthy(_) => 4000,
-        Change::CreateVolume(_) => 100,
+        Change::CreateVolume(_) | Change::CreateNetwork(_) => 100,
+        Change::CreateContainer(_) | Change::SetAside(_) => 500,
+        Change::ComposeCreate(compose) => 1500 + 500 * compose.project.containers.len() as u64,
         Change::MakeDir(_) | Change::Swap(_) | Change::Place(_) => 20,
     };
     match change {

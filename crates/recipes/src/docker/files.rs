@@ -27,15 +27,35 @@ pub(super) struct ProjectFile {
 /// The texts of the compose files and `.env`s of some projects, by their paths in the backup.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Texts {
-    texts: BTreeMap<String, String>,
+    by_path: BTreeMap<String, String>,
     /// Those that are no text as a whole: what could be read of them must not be written back.
     mangled: BTreeSet<String>,
+    /// By directory, the files that somebody has named to Compose: it does not look for others.
+    named: BTreeMap<String, Vec<String>>,
 }
 
 impl Texts {
     /// Reads those of `projects`, each a directory and the compose file found in it, from `backup`.
     pub(super) fn read(projects: &[(&str, &str)], backup: &dyn Backup) -> Result<Self, SourceError> {
+        Self::default().follow(projects, backup)
+    }
+
+    /// Reads those of the project in `directory`, of which Compose was given the files `named`, if it was.
+    pub(super) fn read_named(
+        directory: &str,
+        main: &str,
+        named: &[String],
+        backup: &dyn Backup,
+    ) -> Result<Self, SourceError> {
         let mut texts = Self::default();
+        if !named.is_empty() {
+            texts.named.insert(directory.to_owned(), named.to_vec());
+        }
+        texts.follow(&[(directory, main)], backup)
+    }
+
+    fn follow(mut self, projects: &[(&str, &str)], backup: &dyn Backup) -> Result<Self, SourceError> {
+        let texts = &mut self;
         let mut asked: BTreeSet<String> =
             projects.iter().map(|(directory, _)| format!("{directory}/.env")).collect();
         let mut wanted = asked.clone();
@@ -53,15 +73,15 @@ impl Texts {
                     texts.mangled.insert(path.clone());
                     String::from_utf8_lossy(error.as_bytes()).into_owned()
                 });
-                texts.texts.insert(path, text);
+                texts.by_path.insert(path, text);
             }
         }
-        Ok(texts)
+        Ok(self)
     }
 
     /// The text at `name` in `directory`.
     pub(super) fn get(&self, directory: &str, name: &str) -> Option<&str> {
-        self.texts.get(&format!("{directory}/{name}")).map(String::as_str)
+        self.by_path.get(&format!("{directory}/{name}")).map(String::as_str)
     }
 
     /// The same, if all of it is text and may be changed as such.
@@ -72,7 +92,7 @@ impl Texts {
     /// The text at `path`, made up.
     #[cfg(test)]
     pub(super) fn insert(&mut self, path: &str, text: &str) {
-        self.texts.insert(path.to_owned(), text.to_owned());
+        self.by_path.insert(path.to_owned(), text.to_owned());
     }
 
     /// The variables of the `.env` in `directory`.
@@ -84,15 +104,9 @@ impl Texts {
     /// itself, `main` the first of them unless `.env` names others, then those they lead to.
     pub(super) fn files(&self, directory: &str, main: &str) -> Vec<ProjectFile> {
         let variables = self.variables(directory);
-        let named = variables.get("COMPOSE_FILE").map(|list| {
-            let separator =
-                variables.get("COMPOSE_PATH_SEPARATOR").filter(|it| !it.is_empty()).unwrap_or(":");
-            list.split(separator).filter_map(|path| within("", path)).collect::<Vec<_>>()
-        });
-        let first = match named {
-            Some(named) if !named.is_empty() => named,
-            _ => [Some(main.to_owned()), override_of(main)].into_iter().flatten().collect(),
-        };
+        let named: Vec<String> =
+            self.given(directory, main).iter().filter_map(|path| within("", path)).collect();
+        let first = if named.is_empty() { found_by_itself(main) } else { named };
         // All of the first ones count from where the first of them lies.
         let base = directory_of(&first[0]).to_owned();
         let mut files: Vec<ProjectFile> =
@@ -112,10 +126,68 @@ impl Texts {
         files
     }
 
+    /// The files that Compose reads by itself, whether they are there or not, as they were named to it: some may lie
+    /// outside of the project.
+    pub(super) fn given(&self, directory: &str, main: &str) -> Vec<String> {
+        let variables = self.variables(directory);
+        let of_environment = || {
+            let list = variables.get("COMPOSE_FILE")?;
+            let separator =
+                variables.get("COMPOSE_PATH_SEPARATOR").filter(|it| !it.is_empty()).unwrap_or(":");
+            Some(list.split(separator).filter(|it| !it.is_empty()).map(ToOwned::to_owned).collect::<Vec<_>>())
+        };
+        let named = self.named.get(directory).cloned().or_else(of_environment);
+        named.filter(|named| !named.is_empty()).unwrap_or_else(|| found_by_itself(main))
+    }
+
+    /// Those of them that Compose can be named: what is laid over the first file only if the backup has it.
+    pub(super) fn present(&self, directory: &str, main: &str) -> Vec<String> {
+        let mut given = self.given(directory, main);
+        if given == found_by_itself(main) {
+            given.retain(|name| name == main || self.get(directory, name).is_some());
+        }
+        given
+    }
+
+    /// What the files say that the services of the project stand in: those that Compose reads by itself and those that
+    /// they include. Nothing when one of them cannot be read, or lies where paths in it count from elsewhere than from
+    /// the project's directory.
+    pub(super) fn services(&self, directory: &str, main: &str) -> Option<Vec<ComposeFile>> {
+        let variables = self.variables(directory);
+        let by_itself = found_by_itself(main);
+        let mut open: Vec<String> = self.given(directory, main);
+        let is_optional = open == by_itself;
+        if !directory_of(&within("", open.first()?)?).is_empty() {
+            return None;
+        }
+        let (mut read, mut at) = (Vec::new(), 0);
+        while let Some(given) = open.get(at).cloned() {
+            let name = within("", &given)?;
+            // What is laid over the first file is there or not.
+            if !(is_optional && at == 1 && self.get(directory, &name).is_none()) {
+                let compose = self.parsed(directory, &name, &variables)?;
+                let base = directory_of(&name).to_owned();
+                for path in compose.includes.iter().map(|path| path.known()) {
+                    let included = within(&base, path?)?;
+                    if !open.contains(&included) {
+                        open.push(included);
+                    }
+                }
+                read.push(compose);
+            }
+            at += 1;
+        }
+        Some(read)
+    }
+
     /// What a compose file says, if it is there and can be read.
     pub(super) fn parsed(&self, directory: &str, name: &str, variables: &Variables) -> Option<ComposeFile> {
         read_with(self.get(directory, name)?, variables).ok()
     }
+}
+
+fn found_by_itself(main: &str) -> Vec<String> {
+    [Some(main.to_owned()), override_of(main)].into_iter().flatten().collect()
 }
 
 /// The files that `compose` includes or extends services of, as it names them.
@@ -129,7 +201,7 @@ fn directory_of(path: &str) -> &str {
 }
 
 /// `path`, which counts from `base`, without `.` and `..`; nothing when it leads out of the project.
-fn within(base: &str, path: &str) -> Option<String> {
+pub(super) fn within(base: &str, path: &str) -> Option<String> {
     if path.is_empty() || path.starts_with(['/', '~']) || path.contains("://") {
         return None;
     }
@@ -177,6 +249,35 @@ mod tests {
         expect(&named, &[("compose.yaml", ""), ("ops/prod.yaml", "")]);
         let separated = texts(&[(".env", "COMPOSE_PATH_SEPARATOR=;\nCOMPOSE_FILE=ops/a.yaml;ops/b.yaml\n")]);
         expect(&separated, &[("ops/a.yaml", "ops"), ("ops/b.yaml", "ops")]);
+    }
+
+    #[test]
+    fn what_was_named_to_compose_is_named_to_it_again() {
+        let mut found = texts(&[("compose.yaml", "services: {a: {image: x}}\n")]);
+        assert_eq!(found.present("srv", "compose.yaml"), ["compose.yaml"]);
+        found.insert("srv/compose.override.yaml", "services: {a: {image: y}}\n");
+        assert_eq!(found.present("srv", "compose.yaml"), ["compose.yaml", "compose.override.yaml"]);
+        found.named.insert("srv".to_owned(), vec!["compose.yaml".to_owned(), "/etc/x.yaml".to_owned()]);
+        assert_eq!(found.present("srv", "compose.yaml"), ["compose.yaml", "/etc/x.yaml"]);
+        assert!(found.services("srv", "compose.yaml").is_none(), "nobody knows what is in the second");
+    }
+
+    #[test]
+    fn services_stand_in_what_is_laid_over_and_included_and_not_in_what_is_extended() {
+        let main = "include: [sub/more.yaml]\nservices:\n  a:\n    extends: {file: base.yaml, service: b}\n";
+        let found = texts(&[
+            ("compose.yaml", main),
+            ("compose.override.yaml", "services: {o: {image: x}}\n"),
+            ("sub/more.yaml", "services: {m: {image: x, deploy: {replicas: 3}}}\n"),
+            ("base.yaml", "services: {b: {image: x}}\n"),
+        ]);
+        let services = found.services("srv", "compose.yaml").unwrap();
+        let names: Vec<&str> =
+            services.iter().flat_map(|file| file.services.keys().map(String::as_str)).collect();
+        assert_eq!(names, ["a", "o", "m"]);
+        assert_eq!(services[2].services["m"].replicas.as_ref().and_then(|it| it.known()), Some("3"));
+        let elsewhere = texts(&[(".env", "COMPOSE_FILE=ops/a.yaml\n"), ("ops/a.yaml", "services: {}\n")]);
+        assert!(elsewhere.services("srv", "compose.yaml").is_none());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use jiff::Timestamp;
+use reprise_engine::KEPT_LABEL;
 use reprise_host::{Error, Host, ObjectKind};
 use reprise_model::ItemKind;
 use serde::Serialize;
@@ -80,7 +81,10 @@ pub struct Image {
 pub fn inventory(host: &dyn Host, name: &str, now: Timestamp) -> Result<Inventory, Error> {
     let docker = host.docker();
     let engine = docker.engine()?;
-    let containers = docker.inspected(ObjectKind::Container)?;
+    let mut containers = docker.inspected(ObjectKind::Container)?;
+    // Those that an operation keeps for its rollback are nobody's.
+    containers
+        .retain(|it| it.pointer("/Config/Labels").is_none_or(|labels| labels.get(KEPT_LABEL).is_none()));
     let volumes = docker.inspected(ObjectKind::Volume)?;
     let networks = docker.inspected(ObjectKind::Network)?;
     let images = images(&docker.inspected(ObjectKind::Image)?, &containers);

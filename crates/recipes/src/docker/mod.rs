@@ -9,22 +9,28 @@ mod checks;
 pub mod compose;
 mod estimate;
 mod files;
+mod health;
 mod inventory;
 mod layout;
 mod order;
 mod plan;
 mod recorded;
+mod recreate;
 mod request;
 mod space;
 mod survey;
 #[cfg(test)]
 mod tests;
+mod versions;
 
 pub use adapt::{Preview, preview};
 pub use analyse::analyse;
 pub use files::Texts;
+pub use health::{HealthChoice, Wellbeing};
 pub use inventory::{Image, Inventory, LeftOut, Reason, inventory};
 pub use plan::plan;
 pub use recorded::RecordedItem;
+pub use recreate::{Making, Project, Record, Recreating, State, look as look_at_making};
 pub use request::Request;
 pub use survey::{Binds, Facts, Site, SurveyError, survey};
+pub use versions::{DataVersion, Engine};

@@ -127,6 +127,7 @@ mod tests {
             image: String::new(),
             running: true,
             paused: false,
+            exit_code: 0,
             joins: Vec::new(),
             started: 0,
             restarts: 0,

@@ -1,19 +1,20 @@
 //! From facts and a choice to a plan: pure, and the only place that decides what a Docker restore does.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use reprise_engine::{
-    AwaitHealthy, Change, CreateVolume, MakeDir, Place, Plan, Stage, StartContainer, Step, StopContainer,
-    Swap,
+    Change, CreateVolume, MakeDir, Place, Plan, Stage, StartContainer, Step, StopContainer, Swap,
 };
-use reprise_host::{Command, VolumeSpec};
+use reprise_host::Command;
 use reprise_model::{Choice, Destination, Item, ItemKind, OperationId};
 
 use super::checks;
 use super::estimate::estimate;
+use super::health::{self, HealthChoice};
 use super::order::{awaited_healthy, in_start_order, with_dependents};
+use super::recreate;
 use super::request::Request;
 use super::survey::{Facts, Site};
 use super::{adapt, order, space};
@@ -21,38 +22,44 @@ use super::{adapt, order, space};
 /// How long a finished Docker restore can be rolled back: 8 hours.
 const WINDOW_SECONDS: u64 = 8 * 3600;
 
-/// How long a started container may take to become healthy unless asked otherwise, and how long it must stay up without a check.
-const HEALTH_LIMIT_SECONDS: u64 = 120;
-const STABLE_SECONDS: u64 = 3;
-
 /// The plan for `request` on the host of `facts`. Blockers among its findings forbid running it.
 pub fn plan(request: &Request<'_>, facts: &Facts) -> Plan {
+    let remade = recreate::remake(request, facts);
     let users: BTreeSet<&str> = facts
         .containers
         .iter()
         .filter(|container| container.running)
         .filter(|container| facts.sites.iter().any(|site| container.mounts_within(&site.target)))
         .map(|container| container.name.as_str())
+        .chain(remade.stopping.iter().map(String::as_str))
         .collect();
     let stopping = with_dependents(users, &facts.containers, &facts.dependencies);
-    let mut findings = checks::findings(request, facts, &stopping);
-    let start = in_start_order(&stopping, &facts.dependencies);
+    let mut findings = checks::findings(request, facts, &stopping, &remade);
+    let stop = in_start_order(&stopping, &facts.dependencies);
+    let mut dependencies = facts.dependencies.clone();
+    dependencies.extend(remade.waits.clone());
+    let starting: BTreeSet<&str> =
+        stopping.iter().copied().chain(remade.starting.iter().map(String::as_str)).collect();
+    let start = in_start_order(&starting, &dependencies);
 
     let mut changes = Vec::new();
     changes.extend(directories(facts));
-    changes.extend(facts.sites.iter().filter(|site| needs_volume(site, request.choice)).map(create_volume));
+    changes.extend(remade.first);
+    let volumes = facts.sites.iter().filter(|site| needs_volume(site, request.choice));
+    changes.extend(volumes.map(|site| create_volume(site, facts)));
     for site in &facts.sites {
         let (edits, notes) = adapt::edits(site, facts, request.choice.adaptation);
         findings.extend(notes);
         changes.push(stage(request, site, edits));
     }
     changes.extend(
-        start.iter().rev().map(|name| Change::StopContainer(StopContainer { container: name.clone() })),
+        stop.iter().rev().map(|name| Change::StopContainer(StopContainer { container: name.clone() })),
     );
-    changes.extend(facts.sites.iter().map(|site| put(request, site, &start)));
+    changes.extend(facts.sites.iter().map(|site| put(request, site, &stop)));
+    changes.extend(remade.aside);
+    changes.extend(remade.made);
     if request.choice.restart {
-        let limit_seconds = request.health_limit_seconds.unwrap_or(HEALTH_LIMIT_SECONDS);
-        changes.extend(starts(&start, &facts.dependencies, limit_seconds));
+        changes.extend(starts(&start, &dependencies, facts, request.health));
     }
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     let steps = changes.into_iter().map(|change| Step { estimate: estimate(&change), change }).collect();
@@ -107,17 +114,15 @@ fn needs_volume(site: &Site, choice: &Choice) -> bool {
     choice.destination == Destination::InPlace && site.item.kind == ItemKind::Volume && site.volume.is_none()
 }
 
-fn create_volume(site: &Site) -> Change {
+fn create_volume(site: &Site, facts: &Facts) -> Change {
     let Item { name, project, volume_key, .. } = &site.item;
-    // The labels Compose looks for: without them it would not take the volume for its own.
-    let labels = match (project, volume_key) {
-        (Some(project), Some(key)) => BTreeMap::from([
-            ("com.docker.compose.project".to_owned(), project.clone()),
-            ("com.docker.compose.volume".to_owned(), key.clone()),
-        ]),
-        _ => BTreeMap::new(),
-    };
-    Change::CreateVolume(CreateVolume { spec: VolumeSpec { name: name.clone(), labels } })
+    let spec = recreate::volume_spec(name, project.as_deref(), volume_key.as_deref(), facts);
+    Change::CreateVolume(CreateVolume { spec })
+}
+
+/// What the container `name` is kept as.
+pub(super) fn kept_beside(name: &str, id: &OperationId) -> String {
+    format!("{name}.reprise-{id}.old")
 }
 
 /// A path beside `target`, on its file system and named after the operation.
@@ -157,14 +162,13 @@ fn put(request: &Request<'_>, site: &Site, stopped: &[String]) -> Change {
 
 /// Starts in order. Who is waited for until healthy is awaited at once, the others when all are started:
 /// downtime is no longer than it must be.
-fn starts(names: &[String], dependencies: &order::Dependencies, limit_seconds: u64) -> Vec<Change> {
-    let health = |name: &String| {
-        Change::AwaitHealthy(AwaitHealthy {
-            container: name.clone(),
-            limit_seconds,
-            stable_seconds: STABLE_SECONDS,
-        })
-    };
+fn starts(
+    names: &[String],
+    dependencies: &order::Dependencies,
+    facts: &Facts,
+    choice: HealthChoice,
+) -> Vec<Change> {
+    let health = |name: &String| Change::AwaitHealthy(health::awaited(name, facts, choice));
     let (mut changes, mut later) = (Vec::new(), Vec::new());
     for name in names {
         changes.push(Change::StartContainer(StartContainer { container: name.clone() }));

@@ -6,6 +6,8 @@ use jiff::Timestamp;
 use reprise_engine::SourceRef;
 use reprise_model::{Choice, Contents, Finding, Message, OperationId, Selection};
 
+use super::health::HealthChoice;
+
 /// What a plan is asked for.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
@@ -25,11 +27,10 @@ pub struct Request<'a> {
     pub age_seconds: Option<u64>,
     /// Paths that no target may touch, each with what it is: the state directory, the repository.
     pub reserved: &'a [(PathBuf, Message)],
-    /// Seconds a started container may take to become healthy, if not as long as usual: a database may have much to
-    /// repair.
-    pub health_limit_seconds: Option<u64>,
     /// Seconds after which a restore that is not done is undone, if it is not to take its time.
     pub limit_seconds: Option<u64>,
+    /// What is asked for of the health of containers.
+    pub health: HealthChoice,
     /// What is known about the backup or the state of things that the recipe cannot see.
     pub remarks: &'a [Finding],
 }

@@ -10,6 +10,7 @@ use reprise_model::{Adaptation, Choice, Destination, Item, ItemKind, Selection, 
 
 use super::files::Texts;
 use super::order::{Dependencies, dependencies};
+use super::recreate::Making;
 use crate::backup::Backup;
 
 /// Where one item goes, and what is there now.
@@ -50,6 +51,8 @@ pub struct Facts {
     pub sites: Vec<Site>,
     /// What containers mount and the archive does not bring back.
     pub binds: Binds,
+    /// What containers, networks and volumes may be made of.
+    pub making: Making,
     /// Texts of the backup that adapting compose files needs.
     pub texts: Texts,
 }
@@ -94,6 +97,9 @@ pub fn survey(
         Some(Ok(_)) => host.containers()?,
         _ => Vec::new(),
     };
+    // Those that an operation keeps for its rollback are nobody's.
+    let containers: Vec<Container> =
+        containers.into_iter().filter(|it| !it.labels.contains_key(reprise_engine::KEPT_LABEL)).collect();
     let root = match &engine {
         Some(Ok(engine)) => engine.root.clone(),
         _ => PathBuf::from("/var/lib/docker"),
@@ -117,7 +123,8 @@ pub fn survey(
     let dependencies = dependencies(host, &containers);
     let texts = texts(selection, choice, backup)?;
     let binds = bind_sources(&containers, &sites, backup)?;
-    Ok(Facts { host: host.name().to_owned(), engine, containers, dependencies, sites, binds, texts })
+    let (host, making) = (host.name().to_owned(), Making::default());
+    Ok(Facts { host, engine, containers, dependencies, sites, binds, making, texts })
 }
 
 /// Where `item` goes below an alternative location (DR-5).

@@ -1,6 +1,7 @@
 //! The laws of every effect: *observe changes nothing; apply twice, then observe: satisfied; undo twice: the
 //! state before, to the byte; wherever it was cut off, either way, it can be finished and undone.*
 
+mod making;
 mod over_ssh;
 mod scenarios;
 
@@ -22,11 +23,27 @@ fn name(change: &Change) -> &'static str {
         Change::Place(_) => EFFECTS[5],
         Change::StartContainer(_) => EFFECTS[6],
         Change::AwaitHealthy(_) => EFFECTS[7],
+        Change::CreateNetwork(_) => EFFECTS[8],
+        Change::CreateContainer(_) => EFFECTS[9],
+        Change::SetAside(_) => EFFECTS[10],
+        Change::ComposeCreate(_) => EFFECTS[11],
     }
 }
 
-const EFFECTS: [&str; 8] =
-    ["MakeDir", "CreateVolume", "Stage", "StopContainer", "Swap", "Place", "StartContainer", "AwaitHealthy"];
+const EFFECTS: [&str; 12] = [
+    "MakeDir",
+    "CreateVolume",
+    "Stage",
+    "StopContainer",
+    "Swap",
+    "Place",
+    "StartContainer",
+    "AwaitHealthy",
+    "CreateNetwork",
+    "CreateContainer",
+    "SetAside",
+    "ComposeCreate",
+];
 
 impl Scenario {
     fn world(&self) -> World {

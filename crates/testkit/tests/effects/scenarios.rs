@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use reprise_engine::{
     AwaitHealthy, Change, CreateVolume, Edit, MakeDir, Place, StartContainer, StopContainer, Swap,
 };
-use reprise_host::{Docker, VolumeSpec};
+use reprise_host::{Docker, PortBinding, VolumeSpec};
+
+use crate::making;
 use reprise_testkit::{Bench, Restart, SimContainer, Wellness, plant, restless, settle, stage};
 
 /// An effect and the world it is for.
@@ -27,12 +29,12 @@ impl Scenario {
     }
 }
 
-type Make = fn(&Bench) -> Change;
+pub type Make = fn(&Bench) -> Change;
 
 /// Every scenario, in a world built anew.
 pub fn needed() -> impl Iterator<Item = (&'static str, impl Fn() -> Scenario)> {
     let all: Vec<(&'static str, Make)> =
-        [directories(), volumes(), stages(), swaps(), places(), containers()].concat();
+        [directories(), volumes(), stages(), swaps(), places(), containers(), making::needed()].concat();
     all.into_iter().map(|(name, make)| (name, move || build(name, make)))
 }
 
@@ -64,8 +66,14 @@ pub fn satisfied() -> impl Iterator<Item = Scenario> {
         }),
         ("a container that runs", |_| Change::StartContainer(StartContainer { container: "web".to_owned() })),
         ("a container that is well", |_| healthy("web")),
+        ("a job that has done its work", |bench| {
+            bench.docker.add(SimContainer::new("job").wellness(Wellness::Ends).stopped());
+            bench.docker.start("job").unwrap();
+            let Change::AwaitHealthy(job) = healthy("job") else { unreachable!() };
+            Change::AwaitHealthy(AwaitHealthy { may_end: true, ..job })
+        }),
     ];
-    all.into_iter().map(|(name, make)| build(name, make))
+    all.into_iter().chain(making::satisfied()).map(|(name, make)| build(name, make))
 }
 
 /// Those that the effect was not planned for, and words of the refusal.
@@ -118,7 +126,7 @@ pub fn refused() -> impl Iterator<Item = (Scenario, &'static str)> {
             Change::StartContainer(StartContainer { container: "none".to_owned() })
         }),
     ];
-    all.into_iter().map(|(name, words, make)| (build(name, make), words))
+    all.into_iter().chain(making::refused()).map(|(name, words, make)| (build(name, make), words))
 }
 
 fn build(name: &'static str, make: Make) -> Scenario {
@@ -128,8 +136,9 @@ fn build(name: &'static str, make: Make) -> Scenario {
     fs::create_dir(bench.source.root().join("empty")).unwrap();
     symlink("nowhere", bench.source.root().join("link")).unwrap();
     plant(&bench.source.root().join("-odd 'name'\n$HOME"), "an odd name");
+    fs::write(bench.source.root().join("record.json"), making::RECORD).unwrap();
     settle(bench.source.root());
-    let spec = VolumeSpec { name: "app_data".to_owned(), labels: [].into() };
+    let spec = VolumeSpec { name: "app_data".to_owned(), ..VolumeSpec::default() };
     bench.docker.create_volume(&spec).unwrap();
     plant(&bench.docker.mountpoint("app_data"), "live");
     bench.docker.add(SimContainer::new("web").restart(Restart::Always));
@@ -149,7 +158,9 @@ fn directories() -> Vec<(&'static str, Make)> {
 
 fn volume(name: &str) -> Change {
     let labels = [("a label".to_owned(), "its value".to_owned())].into();
-    Change::CreateVolume(CreateVolume { spec: VolumeSpec { name: name.to_owned(), labels } })
+    Change::CreateVolume(CreateVolume {
+        spec: VolumeSpec { name: name.to_owned(), labels, ..VolumeSpec::default() },
+    })
 }
 
 fn volumes() -> Vec<(&'static str, Make)> {
@@ -269,6 +280,7 @@ fn healthy(container: &str) -> Change {
         container: container.to_owned(),
         limit_seconds: 60,
         stable_seconds: 3,
+        ..AwaitHealthy::default()
     })
 }
 
@@ -298,6 +310,19 @@ fn containers() -> Vec<(&'static str, Make)> {
         ("waiting for a health check", |bench| {
             just_started(bench, Wellness::HealthyAfter(20));
             healthy("web")
+        }),
+        ("waiting for a port and an answer", |bench| {
+            let web = SimContainer::new("web").wellness(Wellness::AnswersAfter(20)).publishing(8080);
+            bench.docker.add(web.stopped());
+            bench.docker.start("web").unwrap();
+            Change::AwaitHealthy(AwaitHealthy {
+                container: "web".to_owned(),
+                limit_seconds: 60,
+                stable_seconds: 3,
+                ports: vec![PortBinding { address: String::new(), port: 8080 }],
+                ask: vec![vec!["it has none".to_owned()], vec!["ask".to_owned()]],
+                ..AwaitHealthy::default()
+            })
         }),
         ("waiting without a health check", |bench| {
             just_started(bench, Wellness::Unchecked);

@@ -5,8 +5,11 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use reprise_engine::{Change, CreateVolume, Detail, MakeDir, StartContainer, StopContainer};
-use reprise_host::VolumeSpec;
+use reprise_engine::{
+    Change, CreateContainer, CreateNetwork, CreateVolume, Detail, MakeDir, RecordedTexts, StartContainer,
+    StopContainer,
+};
+use reprise_host::{Blueprint, Command, NetworkSpec, VolumeSpec};
 use reprise_testkit::{plan, scratch};
 
 use crate::run::run_with;
@@ -22,6 +25,16 @@ case "$1 $2" in
 "volume inspect") [ -e "volume $name" ] ;;
 "volume create") touch "volume $name" ;;
 "volume rm") rm "volume $name" ;;
+"network inspect") [ -e "network $name" ] ;;
+"network create") [ ! -e "network $name" ] && touch "network $name" ;;
+"network rm") rm "network $name" ;;
+"rm --volumes") rm "container $name" ;;
+"system dial-stdio")
+    read -r request
+    cat > ../body
+    request=${request#*name=}
+    echo false > "container ${request% HTTP*}"
+    printf 'HTTP/1.1 201 Created\r\n\r\n{}' ;;
 *) echo "unknown: $*" >&2; exit 9 ;;
 esac
 "#;
@@ -59,10 +72,31 @@ impl StandIn {
 
 fn changes() -> Vec<Change> {
     let name = |name: &str| name.to_owned();
-    let volume = |it: &str| VolumeSpec { name: name(it), labels: [(name("a b"), name("$c"))].into() };
+    let volume = |it: &str| VolumeSpec {
+        name: name(it),
+        labels: [(name("a b"), name("$c"))].into(),
+        ..VolumeSpec::default()
+    };
     vec![
         Change::CreateVolume(CreateVolume { spec: volume("new") }),
         Change::CreateVolume(CreateVolume { spec: volume("there") }),
+        Change::CreateNetwork(CreateNetwork {
+            spec: NetworkSpec {
+                name: name("net"),
+                labels: [(name("a b"), name("$c"))].into(),
+                ..NetworkSpec::default()
+            },
+        }),
+        Change::CreateContainer(CreateContainer {
+            container: name("made"),
+            blueprint: Blueprint { body: serde_json::json!({ "Image": "it's $1" }), networks: [].into() },
+            environment: Some(RecordedTexts {
+                file: name("record"),
+                pointer: name("/a list/0/Env"),
+                by_hand: Command::new("printf")
+                    .args(["%s", r#"{"a list": [{"Env": ["A=secret\nof two lines"]}]}"#]),
+            }),
+        }),
         Change::StopContainer(StopContainer { container: name("web") }),
         Change::StopContainer(StopContainer { container: name("idle") }),
         Change::StartContainer(StartContainer { container: name("job") }),
@@ -82,10 +116,16 @@ fn containers_and_volumes_end_as_the_plan_says() {
         let docker = stand_in();
         let ran = run_with(&plan("bash", changes()), detail, &docker.path());
         assert_eq!(ran.status, Some(0), "{}", ran.stderr);
-        let wanted = [("busy", "true"), ("idle", "false"), ("job", "true"), ("web", "false")]
-            .map(|(name, running)| (PathBuf::from(format!("container {name}")), format!("{running}\n")));
-        let volumes = ["volume new", "volume there"].map(|name| (PathBuf::from(name), String::new()));
+        let wanted =
+            [("busy", "true"), ("idle", "false"), ("job", "true"), ("made", "false"), ("web", "false")]
+                .map(|(name, running)| (PathBuf::from(format!("container {name}")), format!("{running}\n")));
+        let volumes =
+            ["network net", "volume new", "volume there"].map(|name| (PathBuf::from(name), String::new()));
         assert_eq!(docker.state(), [&wanted[..], &volumes[..]].concat(), "{detail:?}");
+        let sent = fs::read_to_string(docker.0.path().join("body")).unwrap();
+        let body = sent.split_once("\r\n\r\n").unwrap().1;
+        let body: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!(body, serde_json::json!({ "Image": "it's $1", "Env": ["A=secret\nof two lines"] }));
     }
 }
 

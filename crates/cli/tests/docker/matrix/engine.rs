@@ -121,7 +121,12 @@ fn serve(mut client: UnixStream, shared: &Shared) {
     });
     let mut buffer = vec![0; 1 << 16];
     // A client waits for an answer before it asks again, so what is read at once is one request, or more of one.
-    while let Ok(length @ 1..) = client.read(&mut buffer) {
+    while let Ok(length) = client.read(&mut buffer) {
+        if length == 0 {
+            // It has asked all there is, and may still wait for the answer.
+            let _ = engine.shutdown(Shutdown::Write);
+            return;
+        }
         let request = &buffer[..length];
         match admit(request, shared) {
             Admitted::Yes => {}

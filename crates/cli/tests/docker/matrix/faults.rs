@@ -21,7 +21,7 @@ pub enum Nature {
     Files,
     /// The backup, and files beside their targets.
     Extracts,
-    /// Docker, for something that is no container.
+    /// Docker, for something that neither stops nor starts a container.
     Asks,
     /// Docker, to stop a container.
     Stops,
@@ -36,7 +36,9 @@ pub fn nature(effect: &str) -> Option<Nature> {
     Some(match effect {
         "make_dir" | "swap" | "place" => Nature::Files,
         "stage" => Nature::Extracts,
-        "create_volume" => Nature::Asks,
+        "create_volume" | "create_network" | "create_container" | "compose_create" | "set_aside" => {
+            Nature::Asks
+        }
         "stop_container" => Nature::Stops,
         "start_container" => Nature::Starts,
         "await_healthy" => Nature::Waits,
@@ -384,7 +386,8 @@ impl Drop for Full {
 /// A step's kind and what tells it from others of its kind, for messages.
 pub fn name(step: &Step) -> String {
     let what = ["container", "target", "into", "path"].iter().find_map(|key| step.change[*key].as_str());
-    let what = what.or_else(|| step.change["spec"]["name"].as_str()).unwrap_or_default();
+    let what = what.or_else(|| step.change["spec"]["name"].as_str());
+    let what = what.or_else(|| step.change["project"]["name"].as_str()).unwrap_or_default();
     let _: &Value = &step.change;
     format!("step {} ({} {what})", step.index, step.effect)
 }

@@ -9,6 +9,7 @@ mod bed;
 mod engine;
 mod faults;
 mod held;
+mod remade;
 
 use std::collections::BTreeSet;
 use std::fs::OpenOptions;

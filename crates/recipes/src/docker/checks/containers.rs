@@ -1,10 +1,10 @@
 //! What the containers of the host have to do with a restore in place.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use reprise_host::Container;
-use reprise_model::{Finding, ItemKind, Message, Severity};
+use reprise_model::{Finding, Message, Severity};
 
 use super::super::survey::{Facts, Site};
 
@@ -14,7 +14,6 @@ pub(super) fn findings(facts: &Facts, stopping: &BTreeSet<&str>) -> Vec<Finding>
     found.extend(containers(facts, stopping));
     found.extend(down(facts));
     found.extend(binds(facts));
-    found.extend(projects_without_containers(facts));
     found
 }
 
@@ -84,22 +83,4 @@ fn binds(facts: &Facts) -> impl Iterator<Item = Finding> {
     let missing = facts.binds.missing.iter().map(move |bind| finding(Message::new("bind-missing"), bind));
     let left = facts.binds.left.iter().map(move |bind| finding(Message::new("bind-left"), bind));
     missing.chain(left)
-}
-
-fn projects_without_containers(facts: &Facts) -> impl Iterator<Item = Finding> {
-    // Without the engine's answer nobody knows.
-    let known = !matches!(facts.engine, Some(Err(_)));
-    let projects = facts.sites.iter().filter(move |site| known && site.item.kind == ItemKind::Project);
-    projects.filter_map(|site| {
-        let made_here = |container: &Container| {
-            let dir = container.labels.get("com.docker.compose.project.working_dir");
-            dir.is_some_and(|dir| Path::new(dir) == site.target)
-        };
-        let named = |container: &Container| container.project() == Some(site.item.name.as_str());
-        let runs = facts.containers.iter().any(|container| named(container) || made_here(container));
-        let message = Message::new("project-not-running").text("project", &site.item.name);
-        let advice = Message::new("project-not-running-advice").text("path", site.target.display());
-        let finding = Finding::new(Severity::Warning, message).about(site.item.reference());
-        (!runs).then(|| finding.advise(advice))
-    })
 }

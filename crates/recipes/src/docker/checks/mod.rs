@@ -1,5 +1,6 @@
 //! What is to be known, thought of or mended before a restore (DR-7, DR-10).
 
+mod changed;
 mod containers;
 mod places;
 
@@ -7,11 +8,18 @@ use std::collections::BTreeSet;
 
 use reprise_model::{Destination, Finding, ItemKind, Message, Selection, Severity};
 
+use super::health;
+use super::recreate::Remade;
 use super::request::Request;
 use super::survey::Facts;
 
 /// Everything the checks find, the worst first.
-pub(super) fn findings(request: &Request<'_>, facts: &Facts, stopping: &BTreeSet<&str>) -> Vec<Finding> {
+pub(super) fn findings(
+    request: &Request<'_>,
+    facts: &Facts,
+    stopping: &BTreeSet<&str>,
+    remade: &Remade,
+) -> Vec<Finding> {
     let mut found = request.contents.findings.clone();
     found.extend(request.remarks.iter().cloned());
     found.extend(covered(request.selection));
@@ -20,8 +28,9 @@ pub(super) fn findings(request: &Request<'_>, facts: &Facts, stopping: &BTreeSet
         found.extend(containers::findings(facts, stopping));
         found.extend(engine_restart(request.selection));
         found.extend(volumes_without_project(request.selection));
-        let age = request.age_seconds.map(|age| Message::new("newer-data").seconds("age", age));
-        found.extend(age.map(|message| Finding::new(Severity::Info, message)));
+        found.extend(changed::findings(request, facts, stopping, remade));
+        found.extend(health::findings(facts, stopping));
+        found.extend(remade.findings.iter().cloned());
     }
     found.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     found

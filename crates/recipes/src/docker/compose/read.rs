@@ -129,6 +129,10 @@ impl Reader<'_> {
                 "build" => {
                     service.build_context = self.text(value).or_else(|| self.text_field(value, "context"));
                 }
+                "scale" => service.replicas = self.text(value),
+                "deploy" => {
+                    service.replicas = service.replicas.or_else(|| self.text_field(value, "replicas"));
+                }
                 "container_name" => service.container_name = self.text(value),
                 "depends_on" => service.depends_on = self.dependencies(value),
                 "links" => service.links = self.heads(value),

@@ -95,6 +95,8 @@ pub struct Service {
     pub has_healthcheck: bool,
     /// The profiles it belongs to; without any it always starts.
     pub profiles: Vec<String>,
+    /// How many containers it has, if given (`scale`, or `replicas` of `deploy`).
+    pub replicas: Option<Interpolated>,
     /// The keys of the networks it is on.
     pub networks: Vec<String>,
     /// The service it is built on.

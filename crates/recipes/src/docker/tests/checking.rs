@@ -86,16 +86,6 @@ fn a_volume_without_its_project_is_pointed_out() {
 }
 
 #[test]
-fn a_project_that_does_not_run_is_told_how_to_start() {
-    let mut shop = Shop::new();
-    shop.facts.containers.clear();
-    let plan = shop.plan();
-    let finding = plan.findings.iter().find(|finding| finding.code() == "project-not-running").unwrap();
-    let advice = finding.advice.as_ref().unwrap().in_lang(Lang::En);
-    assert!(advice.contains("docker compose up -d") && advice.contains("/srv/shop"), "{advice}");
-}
-
-#[test]
 fn two_items_for_one_place_are_refused() {
     let mut shop = Shop::new();
     shop.facts.sites[1].target = shop.facts.sites[0].target.join("inner");

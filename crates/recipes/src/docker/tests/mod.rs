@@ -3,6 +3,7 @@
 mod analysing;
 mod checking;
 mod planning;
+mod remaking;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use reprise_model::{
 };
 
 use super::compose::Condition;
-use super::{Binds, Facts, Request, Site, plan};
+use super::{Binds, Facts, HealthChoice, Making, Request, Site, plan};
 
 const GIB: u64 = 1 << 30;
 
@@ -73,6 +74,7 @@ fn container(name: &str, service: &str, source: &str) -> Container {
         image: "image".into(),
         running: true,
         paused: false,
+        exit_code: 0,
         joins: Vec::new(),
         started: 0,
         restarts: 0,
@@ -106,6 +108,7 @@ impl Shop {
             contents: Contents {
                 archive: "nightly".into(),
                 origin: Origin::Paths,
+                record: None,
                 items: vec![volume, project],
                 bytes: 1,
                 entries: 1,
@@ -136,6 +139,7 @@ impl Shop {
                 )]),
                 sites,
                 binds: Binds::default(),
+                making: Making::default(),
                 texts: crate::docker::Texts::default(),
             },
         }
@@ -177,8 +181,8 @@ impl Shop {
             selection: &selection,
             age_seconds: Some(7200),
             reserved: &self.reserved,
-            health_limit_seconds: None,
             limit_seconds: None,
+            health: HealthChoice::default(),
             remarks: &[],
         };
         plan(&request, &self.facts)

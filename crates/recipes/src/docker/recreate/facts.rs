@@ -1,0 +1,158 @@
+//! Looking at what there is of containers, networks, volumes and images, here and in the backup.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use reprise_host::{Compose, Host, NetworkSpec, ObjectKind, VolumeSpec};
+use reprise_model::{Choice, Contents, Destination};
+use serde_json::Value;
+
+use super::super::health::{self, Wellbeing};
+use super::super::survey::{Facts, SurveyError};
+use super::super::versions::{self, DataVersion};
+use super::project::{self, Project};
+use super::record::{Record, name_of, spec_of_volume, text};
+use crate::backup::Backup;
+
+/// No record is larger, with the descriptions of hundreds of containers.
+const RECORD_LIMIT: u64 = 32 << 20;
+
+/// What may be made anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recreating {
+    /// Whether containers, networks and volumes may be made at all.
+    pub allowed: bool,
+    /// Whether Compose may pull images that are missing.
+    pub pull: bool,
+}
+
+impl Default for Recreating {
+    fn default() -> Self {
+        Self { allowed: true, pull: false }
+    }
+}
+
+/// What is to be known to make things anew.
+#[derive(Debug, Clone, Default)]
+pub struct Making {
+    /// What may be made.
+    pub recreating: Recreating,
+    /// Compose there.
+    pub compose: Option<Compose>,
+    /// The projects that are restored.
+    pub projects: Vec<Project>,
+    /// What the backup wrote down.
+    pub record: Option<Record>,
+    /// The networks there.
+    pub networks: BTreeMap<String, NetworkSpec>,
+    /// The volumes there.
+    pub volumes: BTreeMap<String, VolumeSpec>,
+    /// Ids, names and digests of the images there, each with the image's id.
+    pub images: BTreeMap<String, String>,
+    /// How well containers are that will be started again.
+    pub wellbeing: BTreeMap<String, Wellbeing>,
+    /// Data of databases in the backup.
+    pub versions: Vec<DataVersion>,
+    /// When something was last changed at each target, in seconds since 1970; for as much of it as was looked at.
+    pub newest: BTreeMap<PathBuf, i64>,
+    /// TCP ports that something listens on.
+    pub listening: BTreeSet<u16>,
+}
+
+impl Making {
+    /// The image that the container `name` was made from, or will be.
+    pub(in super::super) fn image_of(&self, name: &str) -> Option<&str> {
+        let of_project = self.projects.iter().find_map(|project| project.images.get(name));
+        let recorded = || {
+            let mut containers = self.record.as_ref()?.containers.iter();
+            containers.find(|it| name_of(it) == name).map(|it| text(it, "/Config/Image"))
+        };
+        of_project.map(String::as_str).or_else(recorded)
+    }
+}
+
+/// Looks at what `facts` does not tell yet: for a restore in place, by an engine that answers.
+pub fn look(
+    host: &dyn Host,
+    contents: &Contents,
+    choice: &Choice,
+    recreating: Recreating,
+    facts: &Facts,
+    backup: &dyn Backup,
+) -> Result<Making, SurveyError> {
+    if choice.destination != Destination::InPlace || !matches!(facts.engine, Some(Ok(_))) {
+        return Ok(Making::default());
+    }
+    let docker = host.docker();
+    let networks = docker.inspected(ObjectKind::Network)?;
+    let volumes = docker.inspected(ObjectKind::Volume)?;
+    let mut making = Making {
+        recreating,
+        compose: if facts.sites.iter().any(|site| site.item.compose_file.is_some()) {
+            docker.compose()?
+        } else {
+            None
+        },
+        projects: Vec::new(),
+        record: record(contents, backup)?,
+        networks: networks.iter().map(NetworkSpec::of).map(|spec| (spec.name.clone(), spec)).collect(),
+        volumes: volumes.iter().map(spec_of_volume).map(|spec| (spec.name.clone(), spec)).collect(),
+        images: images(&docker.inspected(ObjectKind::Image)?),
+        wellbeing: health::look(host, &facts.containers, &facts.sites)?,
+        listening: listening(host),
+        ..Making::default()
+    };
+    for site in facts.sites.iter().filter(|site| site.present.is_some()) {
+        if let Some(newest) = host.newest_change(&site.target)? {
+            making.newest.insert(site.target.clone(), newest);
+        }
+    }
+    for site in facts.sites.iter().filter(|site| site.item.compose_file.is_some()) {
+        if let Some(project) = project::look(host, site, facts, &making, backup)? {
+            making.projects.push(project);
+        }
+    }
+    making.versions = versions::look(host, facts, &making, backup)?;
+    Ok(making)
+}
+
+/// TCP ports that something listens on; none where the kernel does not tell.
+fn listening(host: &dyn Host) -> BTreeSet<u16> {
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"];
+    let text = tables.iter().filter_map(|table| host.read(Path::new(table), 16 << 20).ok());
+    let text: String = text.map(|table| String::from_utf8_lossy(&table).into_owned()).collect();
+    let port = |line: &str| {
+        let mut fields = line.split_whitespace().skip(1);
+        let (local, state) = (fields.next()?, fields.nth(1)?);
+        let (_, port) = local.rsplit_once(':')?;
+        u16::from_str_radix(port, 16).ok().filter(|_| state == "0A")
+    };
+    text.lines().filter_map(port).collect()
+}
+
+/// What the backup wrote down, if it did and that can be read; what cannot, the analysis has told.
+fn record(contents: &Contents, backup: &dyn Backup) -> Result<Option<Record>, SurveyError> {
+    let Some(path) = &contents.record else { return Ok(None) };
+    let content = backup.read(&BTreeSet::from([path.clone()]), RECORD_LIMIT)?;
+    let parsed = content.get(path).and_then(|content| serde_json::from_slice::<Record>(content).ok());
+    Ok(parsed.map(|mut record| {
+        path.clone_into(&mut record.path);
+        record
+    }))
+}
+
+fn images(all: &[Value]) -> BTreeMap<String, String> {
+    let mut known = BTreeMap::new();
+    for image in all {
+        let id = text(image, "/Id");
+        let lists = ["RepoTags", "RepoDigests"].map(|key| image.get(key).and_then(Value::as_array));
+        let names = lists.into_iter().flatten().flatten().filter_map(Value::as_str);
+        for name in names.chain([id]) {
+            known.insert(name.to_owned(), id.to_owned());
+            if let Some(bare) = name.strip_suffix(":latest") {
+                known.insert(bare.to_owned(), id.to_owned());
+            }
+        }
+    }
+    known
+}
