@@ -21,6 +21,8 @@ pub struct ProjectVolume {
     pub declared: bool,
     /// The driver, if it is not Docker's own.
     pub driver: Option<Interpolated>,
+    /// Whether it has options for its driver: then its data lies where these say.
+    pub has_options: bool,
     /// The services that mount it, in the order of the file; none if it is only declared.
     pub services: Vec<String>,
 }
@@ -37,6 +39,7 @@ pub fn project_volumes(compose: &ComposeFile, project: &str) -> Vec<ProjectVolum
             external: volume.external,
             declared: true,
             driver: volume.driver.clone().filter(|driver| driver.known() != Some("local")),
+            has_options: !volume.driver_opts.is_empty(),
             services: Vec::new(),
         })
         .collect();
@@ -55,6 +58,7 @@ pub fn project_volumes(compose: &ComposeFile, project: &str) -> Vec<ProjectVolum
                     external: false,
                     declared: false,
                     driver: None,
+                    has_options: false,
                     services: Vec::new(),
                 });
                 volumes.len() - 1

@@ -62,8 +62,8 @@ pub(super) fn remake(request: &Request<'_>, facts: &Facts) -> Remade {
     }
     standalone::remake(request, facts, &mut remade, &mut networks, &mut volumes);
     let made_by_others: BTreeSet<&str> = facts.sites.iter().map(|site| site.item.name.as_str()).collect();
+    remade.findings.extend(facts.sites.iter().filter_map(|site| mounted_elsewhere(site, &facts.making)));
     let Some(record) = &facts.making.record else { return remade };
-    remade.findings.extend(facts.sites.iter().filter_map(|site| mounted_elsewhere(site, record)));
     if !facts.making.recreating.allowed {
         return remade;
     }
@@ -79,10 +79,17 @@ pub(super) fn remake(request: &Request<'_>, facts: &Facts) -> Remade {
 }
 
 /// A volume that is to be made and whose data, as it was, lay somewhere else than in its directory.
-fn mounted_elsewhere(site: &Site, record: &Record) -> Option<Finding> {
-    let is_new = site.item.kind == ItemKind::Volume && site.volume.is_none();
-    let spec = record.volume(&site.item.name).filter(|_| is_new)?;
-    if spec.driver.is_empty() && spec.options.is_empty() {
+fn mounted_elsewhere(site: &Site, making: &Making) -> Option<Finding> {
+    let name = &site.item.name;
+    if site.item.kind != ItemKind::Volume || site.volume.is_some() {
+        return None;
+    }
+    let recorded = making.record.as_ref().and_then(|record| record.volume(name));
+    let is_elsewhere = recorded.map_or_else(
+        || making.projects.iter().any(|project| project.volumes_elsewhere.contains(name)),
+        |spec| !spec.driver.is_empty() || !spec.options.is_empty(),
+    );
+    if !is_elsewhere {
         return None;
     }
     let message = Message::new("volume-driver").text("volume", &site.item.name);

@@ -7,7 +7,7 @@ use reprise_engine::{Change, ComposeCreate, Service as OfProject, SetAside};
 use reprise_host::{ComposeForm, ComposeProject, Container, Host};
 use reprise_model::{Finding, Message, Severity};
 
-use super::super::compose::{ComposeFile, Condition, Service};
+use super::super::compose::{ComposeFile, Condition, Service, project_volumes};
 use super::super::files::{Texts, within};
 use super::super::plan::kept_beside;
 use super::super::request::Request;
@@ -57,6 +57,8 @@ pub struct Project {
     pub ports: Vec<(u16, String)>,
     /// Images that are missing, with whether they would be built.
     pub missing_images: Vec<(String, bool)>,
+    /// Volumes whose data lies where their driver or its options say, and those are known.
+    pub volumes_elsewhere: BTreeSet<String>,
     /// Networks that its files expect to be there.
     pub external_networks: Vec<String>,
     /// The image of each container, where the files name one.
@@ -135,6 +137,11 @@ pub(super) fn look(
     let variables = texts.variables(path);
     let profiles = variables.get("COMPOSE_PROFILES").unwrap_or_default();
     let profiles: BTreeSet<&str> = profiles.split(',').map(str::trim).filter(|it| !it.is_empty()).collect();
+    let volumes = parsed.iter().flat_map(|file| project_volumes(file, &name));
+    let elsewhere =
+        volumes.filter(|volume| !volume.external && (volume.driver.is_some() || volume.has_options));
+    project.volumes_elsewhere =
+        elsewhere.filter_map(|volume| volume.real_name.known().map(str::to_owned)).collect();
     project.want(&parsed, &profiles, &present, recorded, making);
     project.state = if !present.is_empty() && !differing.is_empty() {
         State::Changed(differing)
@@ -227,6 +234,7 @@ impl Project {
             waits: BTreeMap::new(),
             ports: Vec::new(),
             missing_images: Vec::new(),
+            volumes_elsewhere: BTreeSet::new(),
             external_networks: Vec::new(),
             images: BTreeMap::new(),
             resting: BTreeSet::new(),

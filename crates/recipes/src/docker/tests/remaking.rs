@@ -34,6 +34,7 @@ impl Shop {
             waits: self.facts.dependencies.clone(),
             ports: vec![(8080, "shop_web_1".to_owned())],
             missing_images: Vec::new(),
+            volumes_elsewhere: std::collections::BTreeSet::new(),
             external_networks: Vec::new(),
             images: BTreeMap::from([("shop_db_1".to_owned(), "postgres:15".to_owned())]),
             resting: std::collections::BTreeSet::new(),
@@ -191,6 +192,13 @@ fn a_volume_whose_data_lay_elsewhere_is_not_filled() {
     let record =
         json!({ "volumes": [{ "Name": "shop_db", "Driver": "local", "Options": { "type": "nfs" } }] });
     shop.facts.making.record = Some(serde_json::from_value(record).unwrap());
+    assert_eq!(shop.codes()[0], "volume-driver");
+    // Where nothing was recorded, the compose file knows.
+    let mut shop = Shop::new();
+    shop.facts.sites[0].volume = None;
+    shop.project(State::Same);
+    assert!(!shop.codes().contains(&"volume-driver".to_owned()));
+    shop.facts.making.projects[0].volumes_elsewhere.insert("shop_db".to_owned());
     assert_eq!(shop.codes()[0], "volume-driver");
 }
 

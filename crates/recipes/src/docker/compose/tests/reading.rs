@@ -196,6 +196,18 @@ fn the_legacy_format_is_read() {
 }
 
 #[test]
+fn volumes_tell_whether_their_data_lies_elsewhere() {
+    let text = "volumes:\n  plain: {driver: local}\n  bound: {driver_opts: {type: none, o: bind, device: /srv}}\n  far: {driver: nfs}\n";
+    let volumes = project_volumes(&read(text).unwrap(), "p");
+    let elsewhere: Vec<_> = volumes
+        .iter()
+        .filter(|volume| volume.driver.is_some() || volume.has_options)
+        .map(|volume| volume.key.as_str())
+        .collect();
+    assert_eq!(elsewhere, ["bound", "far"]);
+}
+
+#[test]
 fn merge_keys_follow_yaml() {
     let text = "
 services:
