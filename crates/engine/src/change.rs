@@ -43,6 +43,11 @@ macro_rules! changes {
                 match self { $(Self::$name(effect) => effect.apply(&typed(before)?, cx),)+ }
             }
 
+            /// See [`Effect::made`].
+            pub fn made(&self, before: &Value, cx: &Cx<'_>) -> Result<Value> {
+                match self { $(Self::$name(effect) => made(effect, before, cx),)+ }
+            }
+
             /// See [`Effect::undo`].
             pub fn undo(&self, before: &Value, cx: &Cx<'_>) -> Result<()> {
                 match self { $(Self::$name(effect) => effect.undo(&typed(before)?, cx),)+ }
@@ -80,6 +85,10 @@ fn observe<E: Effect>(effect: &E, cx: &Cx<'_>) -> Result<Observed<Value>> {
         Observed::Needed(before) => Observed::Needed(serde_json::to_value(before).map_err(unreadable)?),
         Observed::Satisfied => Observed::Satisfied,
     })
+}
+
+fn made<E: Effect>(effect: &E, before: &Value, cx: &Cx<'_>) -> Result<Value> {
+    serde_json::to_value(effect.made(typed(before)?, cx)?).map_err(unreadable)
 }
 
 fn typed<B: serde::de::DeserializeOwned>(before: &Value) -> Result<B> {

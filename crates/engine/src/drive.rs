@@ -143,9 +143,13 @@ fn forward(journal: &mut Journal, interrupted: bool, attended: &Attended<'_>, cx
                 }
             },
         };
-        if let Err(error) = step.change.apply(&before, cx) {
-            let _ = journal.append(Event::Failed { step: index, error: error.to_string() }, cx.clock);
-            return Err(error);
+        match step.change.apply(&before, cx).and_then(|()| step.change.made(&before, cx)) {
+            Ok(made) if made == before => {}
+            Ok(before) => journal.append(Event::Started { step: index, before }, cx.clock)?,
+            Err(error) => {
+                let _ = journal.append(Event::Failed { step: index, error: error.to_string() }, cx.clock);
+                return Err(error);
+            }
         }
         for warning in attended.take_warnings() {
             journal.append(Event::Warned { warning }, cx.clock)?;

@@ -35,6 +35,12 @@ pub trait Effect: Serialize + DeserializeOwned {
     /// Makes the change, or finishes one that was cut off.
     fn apply(&self, before: &Self::Before, cx: &Cx<'_>) -> Result<()>;
 
+    /// `before` with what can only be told once the change is made: what of the host is its work. Journaled and synced
+    /// like the first, in its place; where the change was cut off, undoing has to do without.
+    fn made(&self, before: Self::Before, _: &Cx<'_>) -> Result<Self::Before> {
+        Ok(before)
+    }
+
     /// Takes the change back, wherever it was cut off.
     fn undo(&self, before: &Self::Before, cx: &Cx<'_>) -> Result<()>;
 }

@@ -66,7 +66,7 @@ pub enum Event {
         /// Which.
         step: usize,
     },
-    /// A step is about to change the host.
+    /// A step is about to change the host, or has and knows better now how to undo it.
     Started {
         /// Which.
         step: usize,

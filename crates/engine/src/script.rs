@@ -1,9 +1,10 @@
 //! The same steps in bash: to read before a restore, or to run where Reprise cannot.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use reprise_host::{Command, quote};
+use reprise_host::{Command, ObjectKind, may_be_id, quote};
 use reprise_model::{Lang, Message};
 
 use crate::Plan;
@@ -27,8 +28,29 @@ pub struct Script {
     needed_if: Option<String>,
     only_if: bool,
     absent: Vec<String>,
-    health_check: bool,
-    engine_requests: bool,
+    functions: BTreeSet<Functions>,
+    needs: Vec<Command>,
+}
+
+/// Functions of bash that lines call, in the order in which a script has them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Functions {
+    /// How containers are waited for.
+    Health,
+    /// How something is found by its name.
+    Names,
+    /// How containers are made with the engine's own words, as `docker create` knows not all of them.
+    EngineRequests,
+}
+
+impl Functions {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Health => include_str!("script/health.sh"),
+            Self::Names => include_str!("script/names.sh"),
+            Self::EngineRequests => include_str!("script/engine.sh"),
+        }
+    }
 }
 
 impl Script {
@@ -75,20 +97,37 @@ impl Script {
 
     /// Says that a line calls `await_healthy NAME LIMIT STABLE MAY_END`, `await_port` or `await_answer`.
     pub fn needs_health_check(&mut self) {
-        self.health_check = true;
+        self.functions.insert(Functions::Health);
+    }
+
+    /// What holds where there is a container or network of that name.
+    pub fn is_there(&mut self, kind: ObjectKind, name: &str) -> String {
+        self.functions.insert(Functions::Names);
+        format!("is_there {} {}", kind.as_str(), quote(name))
+    }
+
+    /// `command`, which acts on the container `name`: on no other one whose id begins like that.
+    pub fn on_container(&mut self, name: &str, command: &Command) -> String {
+        if may_be_id(name) {
+            let there = self.is_there(ObjectKind::Container, name);
+            let gone = quote(&format!("there is no container {name}"));
+            format!("if {there}; then {command}; else echo {gone} >&2; false; fi")
+        } else {
+            command.to_string()
+        }
+    }
+
+    /// Has the script see to it before it begins that `command` succeeds: that its program is there.
+    pub fn needs(&mut self, command: Command) {
+        self.needs.push(command);
     }
 
     /// Says that a line calls `create_container NAME`, `set_aside NAME KEPT` or `put_back NAME KEPT`.
     pub fn needs_engine_requests(&mut self) {
-        self.engine_requests = true;
+        self.functions.extend([Functions::Names, Functions::EngineRequests]);
+        self.needs(Command::new("jq").arg("--version"));
     }
 }
-
-/// How containers are made with the engine's own words, as `docker create` knows not all of them.
-const ENGINE_REQUESTS: &str = include_str!("script/engine.sh");
-
-/// How containers are waited for.
-const AWAIT_HEALTHY: &str = include_str!("script/health.sh");
 
 const EXPECT_NOTHING: &str = r#"expect_nothing_at() {
     [[ ! -e $1 && ! -L $1 ]] || {
@@ -132,12 +171,10 @@ pub fn script(plan: &Plan, detail: Detail, lang: Lang) -> String {
         })
         .collect();
     let mut text = heading(plan, lang);
-    if steps.iter().any(|(_, script)| script.health_check) {
-        text.push_str(AWAIT_HEALTHY);
-        text.push('\n');
-    }
-    if steps.iter().any(|(_, script)| script.engine_requests) {
-        text.push_str(ENGINE_REQUESTS);
+    let functions: BTreeSet<Functions> =
+        steps.iter().flat_map(|(_, script)| script.functions.iter().copied()).collect();
+    for functions in functions {
+        text.push_str(functions.text());
         text.push('\n');
     }
     match detail {
@@ -236,8 +273,12 @@ fn complete(text: &mut String, plan: &Plan, steps: &[(String, Script)], lang: La
         text.push('\n');
     }
     comment(text, "", &Message::new("script-needs").in_lang(lang));
-    for command in &plan.needs {
-        let _ = writeln!(text, "{command} > /dev/null");
+    let needs = steps.iter().flat_map(|(_, script)| &script.needs);
+    let needs: Vec<String> = plan.needs.iter().chain(needs).map(ToString::to_string).collect();
+    for (at, command) in needs.iter().enumerate() {
+        if !needs[..at].contains(command) {
+            let _ = writeln!(text, "{command} > /dev/null");
+        }
     }
     text.push('\n');
     preconditions(text, steps, lang);

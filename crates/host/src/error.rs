@@ -108,6 +108,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether a network was not made because another one has its addresses.
+    pub fn is_address_conflict(&self) -> bool {
+        match self {
+            Self::Command { message, .. } => message.contains("overlaps with other one"),
+            Self::On { error, .. } => error.is_address_conflict(),
+            _ => false,
+        }
+    }
+
     /// What to do about it, where something general can be said.
     pub fn hint(&self) -> Option<&'static str> {
         match self {

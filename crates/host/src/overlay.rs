@@ -258,6 +258,7 @@ impl OverlayHost<'_> {
             running: false,
             paused: false,
             exit_code: 0,
+            auto_removes: false,
             joins: Vec::new(),
             started: 0,
             restarts: 0,

@@ -23,8 +23,10 @@ pub struct Entry<'a> {
     pub path: &'a [u8],
     /// Its kind.
     pub kind: EntryKind,
-    /// Bytes of its content; 0 for a further name of a file that came before.
+    /// Bytes of its content.
     pub bytes: u64,
+    /// For a further name of a file, its first name.
+    pub first: Option<&'a [u8]>,
 }
 
 /// An archive that can be looked through.

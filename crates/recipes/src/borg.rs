@@ -180,7 +180,7 @@ impl Backup for BorgArchive<'_> {
         observer: &dyn Observer,
     ) -> Result<(), SourceError> {
         let catalogue = self.catalogue(observer)?;
-        let mut path = Vec::new();
+        let (mut path, mut first_path) = (Vec::new(), Vec::new());
         for node in catalogue.in_order() {
             if observer.cancelled() {
                 return Err(SourceError::Cancelled);
@@ -192,7 +192,17 @@ impl Backup for BorgArchive<'_> {
                 _ => EntryKind::Other,
             };
             catalogue.path(node, &mut path);
-            visit(Entry { path: &path, kind, bytes: if entry.is_link { 0 } else { entry.size } });
+            let bytes = match entry.first {
+                Some(first) => catalogue.entry(first).size,
+                // Nothing of it is in the archive.
+                None if entry.is_link => 0,
+                None => entry.size,
+            };
+            let first = entry.first.map(|node| {
+                catalogue.path(node, &mut first_path);
+                first_path.as_slice()
+            });
+            visit(Entry { path: &path, kind, bytes, first });
         }
         Ok(())
     }

@@ -69,6 +69,7 @@ impl SimContainer {
                 image: "image:1".to_owned(),
                 paused: false,
                 exit_code: 0,
+                auto_removes: false,
                 joins: Vec::new(),
                 running: true,
                 started: 1_795_000_000,
@@ -121,7 +122,7 @@ impl SimContainer {
     fn made(name: &str, id: usize, blueprint: &Blueprint) -> Self {
         let mut it = Self::new(name).stopped();
         it.stopped_by_hand = false;
-        it.restart = match blueprint.restart_policy()["Name"].as_str() {
+        it.restart = match blueprint.body.pointer("/HostConfig/RestartPolicy/Name").and_then(Value::as_str) {
             Some("always") => Restart::Always,
             Some("unless-stopped") => Restart::UnlessStopped,
             _ => Restart::No,
@@ -443,7 +444,16 @@ impl Docker for SimDocker {
     }
 
     fn create_network(&self, spec: &NetworkSpec) -> Result<()> {
-        self.state().networks.insert(spec.name.clone(), spec.clone());
+        let mut state = self.state();
+        let taken = state.networks.values().flat_map(|it| &it.subnets).any(|it| spec.subnets.contains(it));
+        if taken {
+            return Err(Error::Command {
+                command: format!("docker network create {}", spec.name),
+                status: "exit status 1".to_owned(),
+                message: "Pool overlaps with other one on this address space".to_owned(),
+            });
+        }
+        state.networks.insert(spec.name.clone(), spec.clone());
         Ok(())
     }
 

@@ -143,7 +143,7 @@ impl Scene {
         let as_in = Service { project: project.clone(), name: "web".to_owned() };
         let spec = NetworkSpec { name: "fresh".to_owned(), ..NetworkSpec::default() };
         let mut changes = vec![
-            Change::CreateNetwork(CreateNetwork { spec }),
+            Change::CreateNetwork(CreateNetwork { spec, asked_for: false }),
             Change::Stage(stage(&bench.source, "shop", &beside(&directory, "new"))),
             Change::StopContainer(StopContainer { container: web.clone() }),
             swap(&directory, &[&web]),

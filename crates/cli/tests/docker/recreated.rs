@@ -320,6 +320,79 @@ fn a_script_makes_containers_anew_as_the_program_does() {
     assert_eq!(hash(&back), archived);
 }
 
+#[test]
+fn a_rollback_makes_networks_again_that_went_meanwhile_and_keeps_the_bridge() {
+    let shop = Shop::of_files();
+    let back = format!("{}_back_1", shop.name);
+    reconfigured(&shop);
+    shop.compose(&["up", "-d"]);
+    docker(["network", "connect", "bridge", &back]);
+    shop.now();
+    let told = || {
+        let made = made_by(&back);
+        json!([made[2], made[4], made[5]])
+    };
+    let network = || {
+        let name = format!("{}_default", shop.name);
+        docker([
+            "network",
+            "inspect",
+            "-f",
+            "{{json .Labels}} {{json .IPAM.Config}} {{json .Options}}",
+            &name,
+        ])
+    };
+    let (before, made_in) = (told(), network());
+    assert!(before[1].get("bridge").is_some(), "{before}");
+
+    shop.restore(&[]).expect(0);
+    // The kept container is none of the project's: it stays.
+    shop.compose(&["down"]);
+    // It says that the other container is gone.
+    let ended = shop.reprise(&["operations", "rollback", "latest", "--yes"]);
+    assert!(ended.code <= 1, "{ended:?}");
+    shop.now();
+    assert_eq!(before, told());
+    assert_eq!(made_in, network());
+}
+
+#[test]
+fn a_container_that_keeps_data_in_a_volume_without_a_name_is_left_alone() {
+    let shop = Shop::of_files();
+    let back = format!("{}_back_1", shop.name);
+    let file = shop.project.join("docker-compose.yml");
+    let text = fs::read_to_string(&file).unwrap();
+    let changed = text.replace("      - files:/www ", "      - /nameless\n      - files:/www ");
+    assert_ne!(text, changed);
+    fs::write(file, changed).unwrap();
+    shop.compose(&["up", "-d"]);
+    shop.now();
+    let id = || docker(["inspect", "-f", "{{.Id}}", &back]);
+    let before = id();
+    let told = shop.restore(&[]).expect(0).stdout;
+    assert!(told.contains("a volume without a name"), "{told}");
+    assert_eq!(before, id(), "it is the same container, on what was restored");
+    docker(["rm", "-f", "-v", &back]);
+}
+
+#[test]
+fn a_rollback_leaves_what_came_to_the_project_since() {
+    let shop = Shop::of_files();
+    shop.compose(&["down"]);
+    let gone = shop.objects();
+    shop.restore(&[]).expect(0);
+    let later = format!("{}_later", shop.name);
+    let project = format!("com.docker.compose.project={}", shop.name);
+    let label = format!("{OWNER_LABEL}={}", owner());
+    docker(["volume", "create", "--label", &project, "--label", &label, &later]);
+    let precious = Path::new("/var/lib/docker/volumes").join(&later).join("_data/precious");
+    fs::write(&precious, "written since").unwrap();
+    shop.reprise(&["operations", "rollback", "latest", "--yes"]).expect(0);
+    assert_eq!(fs::read_to_string(precious).unwrap(), "written since");
+    docker(["volume", "rm", &later]);
+    assert_eq!(shop.objects(), gone, "all else is gone again");
+}
+
 /// The directory in which `docker` finds Compose in its second version.
 fn with_plugin() -> PathBuf {
     let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools/docker");

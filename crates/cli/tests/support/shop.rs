@@ -102,16 +102,14 @@ impl Shop {
     }
 
     /// The same for faults: without a backup, the project on a file system of 16 MB, and containers that look at
-    /// themselves twice a second and are unhealthy while they have a `/run/sick`, which no restart leaves.
+    /// themselves and are unhealthy while they have a `/run/sick`, which no restart leaves.
     pub fn for_faults() -> Self {
         let shop = Self::prepared("files");
         shop.sandbox.mounted("srv", "16m");
         let wget = "[\"CMD\", \"wget\", \"-q\", \"-O\", \"/dev/null\", \"http://127.0.0.1/health.txt\"]";
         let test = "\"test ! -e /run/sick && wget -q -O /dev/null http://127.0.0.1/health.txt\"";
-        let compose = COMPOSE
-            .replace(wget, test)
-            .replace("interval: 1s", "interval: 500ms")
-            .replace("    healthcheck: ", "    tmpfs: /run\n    healthcheck: ");
+        let compose =
+            COMPOSE.replace(wget, test).replace("    healthcheck: ", "    tmpfs: /run\n    healthcheck: ");
         Self::of_files_as(shop, &compose)
     }
 

@@ -6,13 +6,14 @@
 
 use std::collections::BTreeMap;
 
-use reprise_host::{Blueprint, ComposeProject, Container, ObjectKind, docker_commands, quote};
+use reprise_host::{Blueprint, ComposeProject, Container, NetworkSpec, ObjectKind, docker_commands, quote};
 use reprise_model::Message;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::container::{STOP_GRACE, gone, stop};
 use super::make::{connect, create};
+use super::network::CreateNetwork;
 use crate::{Cx, Effect, Error, Observed, Result, Script};
 
 /// The label of a kept container: how the one was made that it stands for, but for its environment.
@@ -43,6 +44,9 @@ pub struct Service {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
     id: String,
+    /// The networks that it is in: somebody may remove them once they are empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    networks: Vec<NetworkSpec>,
 }
 
 impl SetAside {
@@ -98,24 +102,47 @@ impl SetAside {
         Ok(original.with_environment(Blueprint::of(kept).take_environment()))
     }
 
+    /// How the networks are made that the container is in.
+    fn networks(&self, cx: &Cx<'_>) -> Result<Vec<NetworkSpec>> {
+        let Some(described) = Self::described(&self.container, cx)? else { return Ok(Vec::new()) };
+        let mut specs = Vec::new();
+        for name in Blueprint::of(&described).network_names() {
+            let network = cx.host.docker().described(ObjectKind::Network, name)?;
+            specs.extend(network.as_ref().map(NetworkSpec::of));
+        }
+        Ok(specs)
+    }
+
     fn described(name: &str, cx: &Cx<'_>) -> Result<Option<Value>> {
         Ok(cx.host.docker().described(ObjectKind::Container, name)?)
     }
 
-    /// Puts the container back that `kept` stands for.
-    fn put_back(&self, kept: &Value, found: Option<&Container>, cx: &Cx<'_>) -> Result<()> {
+    /// Puts the container back that `kept` stands for, in its networks, which are made again where they have gone.
+    fn put_back(
+        &self,
+        kept: &Value,
+        found: Option<&Container>,
+        networks: &[NetworkSpec],
+        cx: &Cx<'_>,
+    ) -> Result<()> {
         let original = self.original(kept)?;
         if original.image() == self.image() {
             cx.watch.warn(&Message::new("warn-container-written").text("container", &self.container));
         }
-        match found {
-            None => create(&self.container, &original, cx),
-            Some(found) if is_made_by(&original, found) => connect(&self.container, &original, cx),
-            Some(_) => Err(Error::Refused {
+        if found.is_some_and(|found| !is_made_by(&original, found)) {
+            return Err(Error::Refused {
                 what: format!("container {}", self.container),
                 why: "was made anew again since this restore".to_owned(),
                 hint: "remove it or rename it, and roll back again",
-            }),
+            });
+        }
+        for spec in networks {
+            let asked_for = original.has_fixed_address(&spec.name);
+            CreateNetwork { spec: spec.clone(), asked_for }.apply(&(), cx)?;
+        }
+        match found {
+            None => create(&self.container, &original, cx),
+            Some(_) => connect(&self.container, &original, cx),
         }
     }
 }
@@ -137,10 +164,13 @@ impl Effect for SetAside {
         script.needs_engine_requests();
         if let Some(Service { project, name: service }) = &self.unless_as_in {
             let hash = quote("{{index .Config.Labels \"com.docker.compose.config-hash\"}}");
+            script.needs(project.form.version());
+            // As the name's text, whatever it is: it comes from the backup.
+            let of_service = quote("($1 \"\") == (ENVIRON[\"service\"] \"\") { print $2 }");
             script.only_if(format!(
-                "[[ $({} | sed -n {}) != \"$(docker container inspect --format {hash} -- {name})\" ]]",
+                "[[ $({} | service={} awk {of_service}) != \"$(docker container inspect --format {hash} -- {name})\" ]]",
                 project.hashes(),
-                quote(&format!("s/^{service} //p")),
+                quote(service),
             ));
         }
         script.line(format!("set_aside {name} {kept}"));
@@ -153,7 +183,7 @@ impl Effect for SetAside {
             (None, Some(_)) => Ok(Observed::Satisfied),
             (None, None) => Err(gone(&self.container)),
             (Some(found), _) if self.is_as_in_its_files(&found, cx)? => Ok(Observed::Satisfied),
-            (Some(found), None) => Ok(Observed::Needed(Kept { id: found.id })),
+            (Some(found), None) => Ok(Observed::Needed(Kept { id: found.id, networks: self.networks(cx)? })),
             (Some(_), Some(_)) => Err(Error::Refused {
                 what: format!("container {}", self.kept),
                 why: "is in the way".to_owned(),
@@ -189,7 +219,7 @@ impl Effect for SetAside {
             // It was never taken away, or is back already.
             (Some(found), _) if found.id == before.id => {}
             (Some(_), None) => {}
-            (_, Some(kept)) => self.put_back(&kept, found.as_ref(), cx)?,
+            (_, Some(kept)) => self.put_back(&kept, found.as_ref(), &before.networks, cx)?,
             (None, None) => return Err(gone(&self.kept)),
         }
         docker.remove_container(&self.kept, false)?;
@@ -199,10 +229,10 @@ impl Effect for SetAside {
 }
 
 /// What ends a script's containers that are to go.
-pub(super) fn removal(container: &str) -> String {
-    let name = quote(container);
+pub(super) fn removal(container: &str, script: &mut Script) -> String {
     format!(
-        "if docker container inspect -- {name} > /dev/null 2>&1; then {} && {}; fi",
+        "if {}; then {} && {}; fi",
+        script.is_there(ObjectKind::Container, container),
         docker_commands::stop(container, STOP_GRACE),
         docker_commands::remove_container(container, true),
     )

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use reprise_host::{Error as HostError, docker_commands, quote};
+use reprise_host::{Error as HostError, ObjectKind, docker_commands, may_be_id, quote};
 use reprise_model::Message;
 use serde::{Deserialize, Serialize};
 
@@ -36,9 +36,17 @@ pub(super) fn gone(container: &str) -> Error {
     }
 }
 
-/// What in a script says `true` or `false`.
-fn running(container: &str) -> String {
-    format!("$(docker container inspect --format '{{{{.State.Running}}}}' -- {})", quote(container))
+/// What in a script holds unless the container runs, or does not, as `wanted` says. One that is gone never is as it
+/// should be: then the step's command fails, as it should.
+fn unless_running(wanted: bool, container: &str, script: &mut Script) -> String {
+    let name = quote(container);
+    let otherwise =
+        format!("[[ $(docker container inspect --format '{{{{.State.Running}}}}' -- {name}) != {wanted} ]]");
+    if may_be_id(container) {
+        format!("! {} || {otherwise}", script.is_there(ObjectKind::Container, container))
+    } else {
+        otherwise
+    }
 }
 
 fn is_running(container: &str, cx: &Cx<'_>) -> Result<bool> {
@@ -73,10 +81,12 @@ impl Effect for StopContainer {
     }
 
     fn render(&self, script: &mut Script) {
-        // A container that is gone counts as running: then the command fails, as it should.
-        script.needed_if(format!("[[ {} != false ]]", running(&self.container)));
-        script.run(&docker_commands::stop(&self.container, STOP_GRACE));
-        script.undo(docker_commands::start(&self.container).to_string());
+        let needed = unless_running(false, &self.container, script);
+        script.needed_if(needed);
+        let stop = script.on_container(&self.container, &docker_commands::stop(&self.container, STOP_GRACE));
+        script.line(stop);
+        let start = script.on_container(&self.container, &docker_commands::start(&self.container));
+        script.undo(start);
     }
 
     fn observe(&self, cx: &Cx<'_>) -> Result<Observed<()>> {
@@ -130,9 +140,12 @@ impl Effect for StartContainer {
     }
 
     fn render(&self, script: &mut Script) {
-        script.needed_if(format!("[[ {} != true ]]", running(&self.container)));
-        script.run(&docker_commands::start(&self.container));
-        script.undo(docker_commands::stop(&self.container, STOP_GRACE).to_string());
+        let needed = unless_running(true, &self.container, script);
+        script.needed_if(needed);
+        let start = script.on_container(&self.container, &docker_commands::start(&self.container));
+        script.line(start);
+        let stop = script.on_container(&self.container, &docker_commands::stop(&self.container, STOP_GRACE));
+        script.undo(stop);
     }
 
     fn observe(&self, cx: &Cx<'_>) -> Result<Observed<()>> {

@@ -5,7 +5,8 @@ use reprise_model::Message;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::container::{STOP_GRACE, stop};
+use super::aside::removal;
+use super::container::stop;
 use crate::{Cx, Effect, Error, Observed, Result, Script};
 
 /// The label that tells which operation has made a container.
@@ -104,7 +105,7 @@ impl Effect for CreateContainer {
 
     fn render(&self, script: &mut Script) {
         let (name, body) = (quote(&self.container), quote(&self.blueprint.body.to_string()));
-        let there = format!("docker container inspect -- {name} > /dev/null 2>&1");
+        let there = script.is_there(ObjectKind::Container, &self.container);
         script.needs_engine_requests();
         script.needed_if(format!("! {there}"));
         script.line(match &self.environment {
@@ -118,9 +119,8 @@ impl Effect for CreateContainer {
         for (network, endpoint) in &self.blueprint.networks {
             script.run(&docker_commands::connect(network, &self.container, endpoint));
         }
-        let stop = docker_commands::stop(&self.container, STOP_GRACE);
-        let remove = docker_commands::remove_container(&self.container, true);
-        script.undo(format!("if {there}; then {stop} && {remove}; fi"));
+        let remove = removal(&self.container, script);
+        script.undo(remove);
     }
 
     fn observe(&self, cx: &Cx<'_>) -> Result<Observed<()>> {

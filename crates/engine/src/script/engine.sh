@@ -14,16 +14,24 @@ def endpoint($short): {
     ipv4: (.IPAMConfig.IPv4Address // ""), ipv6: (.IPAMConfig.IPv6Address // ""), options: (.DriverOpts // {})};
 def body: {Aliases: .aliases, Links: .links, DriverOpts: .options} +
     (if .ipv4 + .ipv6 == "" then {} else {IPAMConfig: {IPv4Address: .ipv4, IPv6Address: .ipv6}} end);
-def blueprint: . as $it | .Id[:12] as $short | .HostConfig.NetworkMode as $mode
+def place: rtrimstr("/");
+def predefined: IN("", "default", "bridge", "host", "none");
+# A volume without a name gets the name that Docker has given it.
+def named($mounts): (.Target | place) as $target
+    | [$mounts[] | select(.Type == "volume" and (.Destination | place) == $target).Name][0] as $name
+    | if .Type == "volume" and (.Source // "") == "" and $name then .Source = $name else . end;
+def blueprint: (.Mounts // []) as $mounts | (if .HostConfig.Mounts then .HostConfig.Mounts |= map(named($mounts)) else . end)
+    | . as $it | .Id[:12] as $short | .HostConfig.NetworkMode as $mode
     | ($mode | startswith("container:")) as $shares
-    | ([(.HostConfig.Binds // [])[] | split(":")[1]] + [(.HostConfig.Mounts // [])[] | select(.Source // "" != "").Target]) as $bound
-    | ((.NetworkSettings.Networks // {}) | with_entries(select(.key | IN("", "default", "bridge", "host", "none") | not))
-        | map_values(endpoint($short))) as $networks
+    | ([(.HostConfig.Binds // [])[] | split(":")[1] | place] + [(.HostConfig.Mounts // [])[].Target | place]) as $bound
+    | ((.NetworkSettings.Networks // {})
+        | with_entries(select((.key | predefined | not) or (.key == "bridge" and ($shares or ($mode | predefined) | not))))
+        | map_values(endpoint($short)) | if .bridge then .bridge.aliases = [] else . end) as $networks
     | {body: (.Config
             | if $shares or $mode == "host" or $it.HostConfig.UTSMode == "host" or .Hostname == $short then del(.Hostname) else . end
             | if $shares then del(.ExposedPorts) else . end
             | .HostConfig = $it.HostConfig
-            | ([$it.Mounts[]? | select(.Type == "volume" and (.Destination | IN($bound[]) | not)) | .Name + ":" + .Destination]) as $nameless
+            | ([$it.Mounts[]? | select(.Type == "volume" and (.Destination | place | IN($bound[]) | not)) | .Name + ":" + .Destination]) as $nameless
             | if $nameless == [] then . else .HostConfig.Binds += $nameless end
             | if $networks[$mode] then .NetworkingConfig = {EndpointsConfig: {($mode): ($networks[$mode] | body)}} else . end),
         networks: ($networks | del(.[$mode]))};'
@@ -41,6 +49,7 @@ has_written() {
 # Keeps what container $1 was made by, and what it has written, as container $2, and removes it.
 set_aside() {
     local image='' written
+    is_there container "$1" || { printf 'there is no container %s\n' "$1" >&2; return 1; }
     docker stop -t 60 -- "$1"
     written=$(has_written "$1")
     if [[ $written == true ]]; then
@@ -57,13 +66,13 @@ set_aside() {
 }
 # Makes container $1 again of what container $2 keeps.
 put_back() {
-    docker container inspect -- "$2" > /dev/null 2>&1 || return 0
-    if ! docker container inspect -- "$1" > /dev/null 2>&1; then
+    is_there container "$2" || return 0
+    if ! is_there container "$1"; then
         docker container inspect -- "$2" | jq -c '.[0].Config | .Env as $env
             | .Labels["reprise.kept"] | fromjson | .body | .Env = $env' | create_container "$1" || return
         docker container inspect -- "$2" | jq -r --arg name "$1" '.[0].Config.Labels["reprise.kept"] | fromjson | .networks // {}
             | to_entries[] | (.value | [(.aliases // [])[] | "--alias", .] + [(.links // [])[] | "--link", .]
-                + (if .ipv4 // "" == "" then [] else ["--ip", .ipv4] end) + (if .ipv6 // "" == "" then [] else ["--ip6", .ipv6] end)
+                + (if (.ipv4 // "") == "" then [] else ["--ip", .ipv4] end) + (if (.ipv6 // "") == "" then [] else ["--ip6", .ipv6] end)
                 + [(.options // {}) | to_entries[] | "--driver-opt", .key + "=" + .value]) + ["--", .key, $name]
             | "docker network connect " + @sh' | bash -e || return
     fi

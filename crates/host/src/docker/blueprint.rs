@@ -4,6 +4,7 @@
 //! without a number. What `docker container inspect` tells can be given back to the engine as it is.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -43,6 +44,7 @@ impl Blueprint {
         if shares {
             body.remove("ExposedPorts");
         }
+        name_volumes(host.get_mut("Mounts"), inspected);
         let binds = host.get("Binds").and_then(Value::as_array).cloned().unwrap_or_default();
         let nameless = nameless_volumes(inspected, &binds, host.get("Mounts"));
         if !nameless.is_empty() {
@@ -55,6 +57,15 @@ impl Blueprint {
             .filter(|(name, _)| !PREDEFINED.contains(&name.as_str()))
             .map(|(name, endpoint)| (name.clone(), Endpoint::of(endpoint, short_id)))
             .collect();
+        // One that is not made in the engine's own bridge may be connected to it besides.
+        let is_made_elsewhere = !shares && !PREDEFINED.contains(&mode.as_str());
+        if let Some(bridge) =
+            inspected.pointer("/NetworkSettings/Networks/bridge").filter(|_| is_made_elsewhere)
+        {
+            // There, it cannot have further names.
+            let endpoint = Endpoint { aliases: Vec::new(), ..Endpoint::of(bridge, short_id) };
+            networks.insert("bridge".to_owned(), endpoint);
+        }
         if let Some(first) = networks.remove(&mode) {
             body.insert("NetworkingConfig".to_owned(), json!({ "EndpointsConfig": { mode: first.body() } }));
         }
@@ -99,28 +110,21 @@ impl Blueprint {
         self
     }
 
-    /// When the engine restarts it, as it takes it.
-    pub fn restart_policy(&self) -> Value {
-        self.body.pointer("/HostConfig/RestartPolicy").cloned().unwrap_or_else(|| json!({ "Name": "no" }))
-    }
-
-    /// The same, restarted then.
-    #[must_use]
-    pub fn with_restart_policy(mut self, policy: Value) -> Self {
-        self.body["HostConfig"]["RestartPolicy"] = policy;
-        self
-    }
-
-    /// The container, by id or name, whose network it shares.
-    pub fn shares_network_of(&self) -> Option<&str> {
-        text(&self.body, "/HostConfig/NetworkMode").strip_prefix("container:")
-    }
-
-    /// The networks it is in by name.
+    /// The networks it is in by name, but for those that every engine has.
     pub fn network_names(&self) -> impl Iterator<Item = &str> {
         let first = Some(text(&self.body, "/HostConfig/NetworkMode"));
         let first = first.filter(|mode| !PREDEFINED.contains(mode) && !mode.starts_with("container:"));
-        first.into_iter().chain(self.networks.keys().map(String::as_str))
+        let others = self.networks.keys().map(String::as_str).filter(|name| !PREDEFINED.contains(name));
+        first.into_iter().chain(others)
+    }
+
+    /// Whether it has a fixed address in the network of that name.
+    pub fn has_fixed_address(&self, network: &str) -> bool {
+        let first = self.body.pointer("/NetworkingConfig/EndpointsConfig");
+        let first = first.and_then(|networks| networks.get(network)?.get("IPAMConfig"));
+        let other = self.networks.get(network);
+        first.is_some_and(|addresses| !addresses.is_null())
+            || other.is_some_and(|endpoint| !endpoint.ipv4.is_empty() || !endpoint.ipv6.is_empty())
     }
 
     /// The volumes that it mounts by name.
@@ -142,15 +146,31 @@ fn object(value: Option<&Value>) -> Map<String, Value> {
     value.and_then(Value::as_object).cloned().unwrap_or_default()
 }
 
+/// Gives those of `mounts` that are volumes without a name the names that the engine has given them, for the same reason
+/// as binds.
+fn name_volumes(mounts: Option<&mut Value>, inspected: &Value) {
+    let actual = inspected.get("Mounts").and_then(Value::as_array);
+    for mount in mounts.and_then(Value::as_array_mut).into_iter().flatten() {
+        if text(mount, "/Type") != "volume" || !text(mount, "/Source").is_empty() {
+            continue;
+        }
+        let target = Path::new(text(mount, "/Target"));
+        let is_it =
+            |it: &&Value| text(it, "/Type") == "volume" && Path::new(text(it, "/Destination")) == target;
+        if let Some(found) = actual.into_iter().flatten().find(is_it) {
+            mount["Source"] = json!(text(found, "/Name"));
+        }
+    }
+}
+
 /// Volumes that the engine has named itself, as binds: so that their content stays with what is made anew.
 fn nameless_volumes(inspected: &Value, binds: &[Value], mounts: Option<&Value>) -> Vec<Value> {
     let bound = |destination: &str| {
-        let in_binds = binds.iter().filter_map(Value::as_str);
-        let in_binds = in_binds.filter_map(|bind| bind.split(':').nth(1)).any(|to| to == destination);
-        let mut in_mounts = mounts.and_then(Value::as_array).into_iter().flatten();
-        in_binds
-            || in_mounts
-                .any(|mount| text(mount, "/Target") == destination && !text(mount, "/Source").is_empty())
+        let in_binds = binds.iter().filter_map(Value::as_str).filter_map(|bind| bind.split(':').nth(1));
+        let in_mounts = mounts.and_then(Value::as_array).into_iter().flatten();
+        let mut all = in_binds.chain(in_mounts.map(|mount| text(mount, "/Target")));
+        // As the engine compares them: `/data/` is `/data`.
+        all.any(|place| Path::new(place) == Path::new(destination))
     };
     let all = inspected.get("Mounts").and_then(Value::as_array).into_iter().flatten();
     all.filter(|mount| text(mount, "/Type") == "volume" && !bound(text(mount, "/Destination")))
@@ -190,6 +210,38 @@ mod tests {
         assert_eq!(blueprint.networks["back"].ipv4, "10.0.0.7");
         assert_eq!(blueprint.network_names().collect::<Vec<_>>(), ["front", "back"]);
         assert_eq!(blueprint.volume_names(), ["files", "f00d"]);
+        assert!(blueprint.has_fixed_address("back") && !blueprint.has_fixed_address("front"));
+    }
+
+    #[test]
+    fn a_mount_of_a_volume_without_a_name_is_made_once_with_the_volume_it_had() {
+        let mut mounted = inspected();
+        mounted["HostConfig"]["Mounts"] = json!([
+            { "Type": "volume", "Target": "/data/", "VolumeOptions": { "NoCopy": true } },
+            { "Type": "bind", "Source": "/srv", "Target": "/srv" },
+            { "Type": "tmpfs", "Target": "/run" },
+        ]);
+        let blueprint = Blueprint::of(&mounted);
+        assert_eq!(blueprint.body["HostConfig"]["Binds"], json!(["files:/www:rw"]));
+        let mounts = &blueprint.body["HostConfig"]["Mounts"];
+        assert_eq!(mounts[0]["Source"], "f00d");
+        assert_eq!(mounts[0]["VolumeOptions"], json!({ "NoCopy": true }));
+        assert_eq!((&mounts[1]["Source"], &mounts[2]["Source"]), (&json!("/srv"), &Value::Null));
+        assert_eq!(blueprint.volume_names(), ["files", "f00d"]);
+    }
+
+    #[test]
+    fn one_of_a_network_and_the_engines_own_bridge_is_in_both_again() {
+        let mut bridged = inspected();
+        bridged["NetworkSettings"]["Networks"]["bridge"] = json!({ "Aliases": ["0123456789ab", "web"] });
+        let blueprint = Blueprint::of(&bridged);
+        assert_eq!(blueprint.networks.keys().collect::<Vec<_>>(), ["back", "bridge"]);
+        assert!(blueprint.networks["bridge"].aliases.is_empty());
+        // Every engine has it: nobody has to make it.
+        assert_eq!(blueprint.network_names().collect::<Vec<_>>(), ["front", "back"]);
+        // One that is made in it is not connected to it twice.
+        bridged["HostConfig"]["NetworkMode"] = json!("default");
+        assert_eq!(Blueprint::of(&bridged).networks.keys().collect::<Vec<_>>(), ["back", "front"]);
     }
 
     #[test]
@@ -198,7 +250,6 @@ mod tests {
         shared["HostConfig"]["NetworkMode"] = json!("container:db");
         shared["Config"]["ExposedPorts"] = json!({ "80/tcp": {} });
         let blueprint = Blueprint::of(&shared);
-        assert_eq!(blueprint.shares_network_of(), Some("db"));
         assert!(blueprint.body.get("ExposedPorts").is_none() && blueprint.body.get("Hostname").is_none());
     }
 }

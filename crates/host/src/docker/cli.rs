@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{
     Blueprint, Compose, ComposeForm, ComposeProject, Container, Docker, Endpoint, Engine, NetworkSpec,
-    ObjectKind, Volume, VolumeSpec, api, commands, inspect, reachable, text,
+    ObjectKind, Volume, VolumeSpec, api, commands, inspect, may_be_id, reachable, text,
 };
 use crate::{Command, Error, Output, Result};
 
@@ -82,6 +82,24 @@ impl<R: Run> DockerCli<R> {
             }))
     }
 
+    /// Fails unless a container or network that would be acted on as `name` is the one of that name.
+    fn expect_named(&self, kind: ObjectKind, name: &str) -> Result<()> {
+        if !may_be_id(name) || self.described(kind, name)?.is_some() {
+            return Ok(());
+        }
+        Err(Error::Command {
+            command: format!("docker {} inspect -- {name}", kind.as_str()),
+            status: "exit status 1".to_owned(),
+            message: format!("No such {}: {name}", kind.as_str()),
+        })
+    }
+
+    /// Has `command` act on the container or network `name`.
+    fn act(&self, kind: ObjectKind, name: &str, command: &Command) -> Result<Output> {
+        self.expect_named(kind, name)?;
+        self.docker(command)
+    }
+
     /// What `docker inspect` says of `names`, or nothing where one of them does not exist.
     fn inspect<T: DeserializeOwned>(&self, kind: ObjectKind, names: &[String]) -> Result<Option<Vec<T>>> {
         let command = Command::new("docker").args([kind.as_str(), "inspect", "--"]).args(names);
@@ -89,6 +107,20 @@ impl<R: Run> DockerCli<R> {
             Ok(answers) => Ok(Some(answers)),
             Err(Error::Command { message, .. }) if absent(&message) => Ok(None),
             Err(other) => Err(other),
+        }
+    }
+}
+
+/// Whether `found` is what was asked for by `name`: the engine takes the beginning of an id, too, where nothing of that
+/// kind has that name. An image is also named by such a beginning, and made use of by it.
+fn is_meant(kind: ObjectKind, name: &str, found: &Value) -> bool {
+    match kind {
+        ObjectKind::Image => true,
+        ObjectKind::Container => {
+            text(found, "/Name").trim_start_matches('/') == name || text(found, "/Id") == name
+        }
+        ObjectKind::Network | ObjectKind::Volume => {
+            text(found, "/Name") == name || text(found, "/Id") == name
         }
     }
 }
@@ -138,15 +170,16 @@ impl<R: Run> Docker for DockerCli<R> {
 
     fn container(&self, name: &str) -> Result<Option<Container>> {
         let answers = self.inspect::<inspect::Container>(ObjectKind::Container, &[name.to_owned()])?;
-        Ok(answers.and_then(|all| all.into_iter().next()).map(Container::from))
+        let found = answers.and_then(|all| all.into_iter().next()).map(Container::from);
+        Ok(found.filter(|found| found.name == name || found.id == name))
     }
 
     fn stop(&self, name: &str, grace: Duration) -> Result<()> {
-        self.docker(&commands::stop(name, grace)).map(drop)
+        self.act(ObjectKind::Container, name, &commands::stop(name, grace)).map(drop)
     }
 
     fn start(&self, name: &str) -> Result<()> {
-        self.docker(&commands::start(name)).map(drop)
+        self.act(ObjectKind::Container, name, &commands::start(name)).map(drop)
     }
 
     fn volume(&self, name: &str) -> Result<Option<Volume>> {
@@ -167,7 +200,8 @@ impl<R: Run> Docker for DockerCli<R> {
 
     fn described(&self, kind: ObjectKind, name: &str) -> Result<Option<Value>> {
         let answers = self.inspect(kind, &[name.to_owned()])?;
-        Ok(answers.and_then(|all: Vec<Value>| all.into_iter().next()))
+        let found = answers.and_then(|all: Vec<Value>| all.into_iter().next());
+        Ok(found.filter(|found| is_meant(kind, name, found)))
     }
 
     fn create_network(&self, spec: &NetworkSpec) -> Result<()> {
@@ -175,7 +209,7 @@ impl<R: Run> Docker for DockerCli<R> {
     }
 
     fn remove_network(&self, name: &str) -> Result<bool> {
-        match self.docker(&commands::remove_network(name)) {
+        match self.act(ObjectKind::Network, name, &commands::remove_network(name)) {
             Err(Error::Command { message, .. }) if absent(&message) => Ok(true),
             Err(Error::Command { message, .. }) if message.contains("active endpoints") => Ok(false),
             other => other.map(|_| true),
@@ -202,11 +236,13 @@ impl<R: Run> Docker for DockerCli<R> {
     }
 
     fn connect(&self, network: &str, container: &str, endpoint: &Endpoint) -> Result<()> {
-        self.docker(&commands::connect(network, container, endpoint)).map(drop)
+        self.expect_named(ObjectKind::Network, network)?;
+        let connect = commands::connect(network, container, endpoint);
+        self.act(ObjectKind::Container, container, &connect).map(drop)
     }
 
     fn remove_container(&self, name: &str, volumes: bool) -> Result<()> {
-        match self.docker(&commands::remove_container(name, volumes)) {
+        match self.act(ObjectKind::Container, name, &commands::remove_container(name, volumes)) {
             Err(Error::Command { message, .. }) if absent(&message) => Ok(()),
             other => other.map(drop),
         }
@@ -221,13 +257,14 @@ impl<R: Run> Docker for DockerCli<R> {
             .map(|mount| Path::new(text(mount, "/Destination")))
             .chain(tmpfs.map(|(place, _)| Path::new(place.as_str())))
             .collect();
-        let output = self.docker(&Command::new("docker").args(["diff", "--", container]))?;
+        let diff = Command::new("docker").args(["diff", "--", container]);
+        let output = self.act(ObjectKind::Container, container, &diff)?;
         Ok(String::from_utf8_lossy(&output.stdout).lines().any(|line| written(line, &mounts)))
     }
 
     fn commit(&self, container: &str, image: &str) -> Result<()> {
         let command = Command::new("docker").args(["commit", "--", container, image]);
-        self.docker(&command.limit(Duration::from_mins(30))).map(drop)
+        self.act(ObjectKind::Container, container, &command.limit(Duration::from_mins(30))).map(drop)
     }
 
     fn remove_image(&self, image: &str) -> Result<()> {
@@ -257,7 +294,7 @@ impl<R: Run> Docker for DockerCli<R> {
 
     fn exec(&self, container: &str, command: &[String]) -> Result<Option<bool>> {
         let exec = Command::new("docker").args(["exec", "--", container]).args(command);
-        match self.docker(&exec.limit(Duration::from_secs(20))) {
+        match self.act(ObjectKind::Container, container, &exec.limit(Duration::from_secs(20))) {
             Ok(_) => Ok(Some(true)),
             Err(Error::Command { status, .. }) if status.ends_with(" 126") || status.ends_with(" 127") => {
                 Ok(None)
@@ -270,12 +307,8 @@ impl<R: Run> Docker for DockerCli<R> {
     }
 
     fn compose(&self) -> Result<Option<Compose>> {
-        let forms = [
-            (ComposeForm::Plugin, Command::new("docker").args(["compose", "version", "--short"])),
-            (ComposeForm::Standalone, Command::new("docker-compose").args(["version", "--short"])),
-        ];
-        for (form, command) in forms {
-            match self.run.run(&command) {
+        for form in [ComposeForm::Plugin, ComposeForm::Standalone] {
+            match self.run.run(&form.version()) {
                 Ok(output) => {
                     let version = String::from_utf8_lossy(&output.stdout);
                     let version = version.trim().trim_start_matches('v').to_owned();
@@ -316,6 +349,72 @@ fn written(line: &str, mounts: &[&Path]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// An engine with one container and one network, which it finds by any beginning of their ids, as Docker does.
+    struct OfIds;
+
+    const ID: &str = "cafe0123456789abcafe0123456789abcafe0123456789abcafe0123456789ab";
+
+    impl Run for OfIds {
+        fn run(&self, command: &Command) -> Result<Output> {
+            let words: Vec<&str> = command.words().collect();
+            let asked = *words.last().expect("a name");
+            let (found, stdout) = match words[1] {
+                "container" => (
+                    asked == "shop",
+                    format!(r#"[{{"Id": "{ID}", "Name": "/shop", "State": {{}}, "Config": {{}}}}]"#),
+                ),
+                "network" => (asked == "net", format!(r#"[{{"Id": "{ID}", "Name": "net"}}]"#)),
+                _ => (asked == "shop", String::new()),
+            };
+            if found || ID.starts_with(asked) {
+                return Ok(Output { stdout: stdout.into_bytes(), stderr: String::new() });
+            }
+            Err(Error::Command {
+                command: command.to_string(),
+                status: "exit status 1".to_owned(),
+                message: format!("No such object: {asked}"),
+            })
+        }
+    }
+
+    #[test]
+    fn the_beginning_of_an_id_is_no_name() {
+        let docker = DockerCli::new(OfIds);
+        let described = |kind, name: &str| docker.described(kind, name).unwrap().is_some();
+        for name in ["cafe", "cafe0", "none"] {
+            assert!(docker.container(name).unwrap().is_none(), "{name}");
+            assert!(
+                !described(ObjectKind::Container, name) && !described(ObjectKind::Network, name),
+                "{name}"
+            );
+        }
+        for name in ["shop", ID] {
+            assert_eq!(docker.container(name).unwrap().unwrap().name, "shop");
+            assert!(described(ObjectKind::Container, name));
+        }
+        assert!(described(ObjectKind::Network, "net"));
+    }
+
+    #[test]
+    fn nothing_is_done_to_what_only_has_an_id_that_begins_like_a_name() {
+        let docker = DockerCli::new(OfIds);
+        for name in ["shop", ID] {
+            docker.start(name).unwrap();
+            docker.stop(name, Duration::from_secs(1)).unwrap();
+        }
+        for refused in [
+            docker.start("cafe"),
+            docker.stop("cafe", Duration::from_secs(1)),
+            docker.connect("net", "cafe", &Endpoint::default()),
+            docker.connect("cafe", "shop", &Endpoint::default()),
+        ] {
+            assert!(refused.unwrap_err().to_string().contains("No such"), "it was done");
+        }
+        // Gone is as good as removed.
+        docker.remove_container("cafe", true).unwrap();
+        assert!(docker.remove_network("cafe").unwrap());
+    }
 
     #[test]
     fn where_something_is_mounted_nothing_was_written() {

@@ -58,12 +58,23 @@ pub struct ComposeProject {
     pub serves: BTreeMap<String, String>,
 }
 
+impl ComposeForm {
+    fn program(self) -> Command {
+        match self {
+            Self::Plugin => Command::new("docker").arg("compose"),
+            Self::Standalone => Command::new("docker-compose"),
+        }
+    }
+
+    /// What prints its version: it fails where there is none.
+    pub fn version(self) -> Command {
+        self.program().args(["version", "--short"])
+    }
+}
+
 impl ComposeProject {
     fn command(&self) -> Command {
-        let program = match self.form {
-            ComposeForm::Plugin => Command::new("docker").arg("compose"),
-            ComposeForm::Standalone => Command::new("docker-compose"),
-        };
+        let program = self.form.program();
         let program = if self.underscores && self.form == ComposeForm::Plugin {
             program.arg("--compatibility")
         } else {

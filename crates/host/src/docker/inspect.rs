@@ -91,6 +91,8 @@ struct HostConfig {
     ipc_mode: String,
     #[serde(default)]
     pid_mode: String,
+    #[serde(default)]
+    auto_remove: bool,
     #[serde(default, deserialize_with = "nullable")]
     port_bindings: BTreeMap<String, Option<Vec<Binding>>>,
 }
@@ -121,7 +123,9 @@ impl From<Container> for super::Container {
         let modes = [&from.host_config.network_mode, &from.host_config.ipc_mode, &from.host_config.pid_mode];
         let joins =
             modes.into_iter().filter_map(|mode| mode.strip_prefix("container:")).map(str::to_owned).collect();
-        let ports = from.host_config.port_bindings.into_values().flatten().flatten();
+        // Whether anything answers is not known of the others, and TCP's and UDP's ports are not each other's.
+        let is_tcp = |(inside, _): &(String, Option<Vec<Binding>>)| inside.ends_with("/tcp");
+        let ports = from.host_config.port_bindings.into_iter().filter(is_tcp).filter_map(|it| it.1).flatten();
         Self {
             id: from.id,
             name: from.name.trim_start_matches('/').to_owned(),
@@ -129,6 +133,7 @@ impl From<Container> for super::Container {
             running: from.state.running,
             paused: from.state.paused,
             exit_code: from.state.exit_code,
+            auto_removes: from.host_config.auto_remove,
             joins,
             started: from.state.started_at.parse::<jiff::Timestamp>().map_or(0, |t| t.as_second().max(0)),
             restarts: from.restart_count,

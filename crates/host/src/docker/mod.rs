@@ -31,6 +31,14 @@ pub fn reachable(address: &str) -> &str {
     }
 }
 
+/// Whether the engine may take `name` for the beginning of an id, where nothing has that name.
+pub fn may_be_id(name: &str) -> bool {
+    !name.is_empty() && name.len() < FULL_ID && name.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'))
+}
+
+/// How many digits an id has in full.
+const FULL_ID: usize = 64;
+
 /// The text at `pointer`; empty where there is none.
 fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
@@ -101,6 +109,8 @@ pub struct Container {
     pub running: bool,
     /// Whether it is paused.
     pub paused: bool,
+    /// Whether Docker removes it when it stops (`--rm`).
+    pub auto_removes: bool,
     /// Containers, by id or name, whose network or other namespaces it shares: without them it cannot run.
     pub joins: Vec<String>,
     /// What its process last ended with; 0 while it runs.
@@ -113,7 +123,7 @@ pub struct Container {
     pub health: Health,
     /// What it mounts.
     pub mounts: Vec<Mount>,
-    /// Ports published on the host.
+    /// Ports of TCP published on the host.
     pub ports: Vec<PortBinding>,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
@@ -201,7 +211,7 @@ pub trait Docker: Send + Sync {
     /// All containers, running or not.
     fn containers(&self) -> Result<Vec<Container>>;
 
-    /// The container of that name, if there is one.
+    /// The container of that name, or of that id in full, if there is one.
     fn container(&self, name: &str) -> Result<Option<Container>>;
 
     /// Stops it; it gets `grace` to end by itself.
@@ -219,7 +229,7 @@ pub trait Docker: Send + Sync {
     /// Removes a volume that no container uses; fine when it is gone.
     fn remove_volume(&self, name: &str) -> Result<()>;
 
-    /// What `docker inspect` tells of the thing of that kind and name, if there is one.
+    /// What `docker inspect` tells of the thing of that kind and name, or of that id in full, if there is one.
     fn described(&self, kind: ObjectKind, name: &str) -> Result<Option<Value>>;
 
     /// Makes a network. The engine may make a second one of the same name: look first.

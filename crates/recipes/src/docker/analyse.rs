@@ -57,6 +57,15 @@ struct Census {
     /// Directories with the compose file that Compose would take there.
     projects: BTreeMap<String, String>,
     records: BTreeSet<String>,
+    /// Further names of files.
+    links: Vec<Link>,
+}
+
+/// A further name of a file.
+struct Link {
+    path: Vec<u8>,
+    first: Vec<u8>,
+    bytes: u64,
 }
 
 impl Census {
@@ -74,8 +83,12 @@ impl Census {
         {
             tally.itself = true;
         }
+        if let Some(first) = entry.first {
+            let (path, first) = (entry.path.to_vec(), first.to_vec());
+            self.links.push(Link { path, first, bytes: entry.bytes });
+        }
         for tally in self.directories.get_mut(home).into_iter().chain([&mut self.total]) {
-            tally.bytes += entry.bytes;
+            tally.bytes += if entry.first.is_some() { 0 } else { entry.bytes };
             tally.entries += 1;
         }
         // What is no plain path can be no item: nothing is ever planned for it.
@@ -112,6 +125,16 @@ impl Census {
             entries: sum.entries + tally.entries,
             itself: itself.is_some_and(|tally| tally.itself),
         })
+    }
+
+    /// Bytes of files that have names at or below `path`, but not their first: restored by itself, it holds them, too.
+    fn linked_from_outside(&self, path: &str) -> u64 {
+        let inside = |name: &[u8]| {
+            name.strip_prefix(path.as_bytes()).is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
+        };
+        let links = self.links.iter().filter(|link| inside(&link.path) && !inside(&link.first));
+        let files: BTreeMap<&[u8], u64> = links.map(|link| (link.first.as_slice(), link.bytes)).collect();
+        files.values().sum()
     }
 
     /// What the backup recorded, if it did and that can be used.
@@ -218,6 +241,7 @@ impl Census {
 
     fn item(&self, recorded: RecordedItem, findings: &mut Vec<Finding>) -> Option<Item> {
         let Tally { bytes, entries, itself } = self.sum(&recorded.path);
+        let bytes = bytes + self.linked_from_outside(&recorded.path);
         let RecordedItem { kind, name, path, compose_file, project, volume_key } = recorded;
         if entries > 0 && !itself {
             let message = Message::new("directory-not-archived").text("path", format!("/{path}"));

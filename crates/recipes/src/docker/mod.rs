@@ -30,7 +30,7 @@ pub use health::{HealthChoice, Wellbeing};
 pub use inventory::{Image, Inventory, LeftOut, Reason, inventory};
 pub use plan::plan;
 pub use recorded::RecordedItem;
-pub use recreate::{Making, Project, Record, Recreating, State, look as look_at_making};
+pub use recreate::{External, Making, Project, Record, Recreating, State, look as look_at_making};
 pub use request::Request;
 pub use survey::{Binds, Facts, Site, SurveyError, survey};
 pub use versions::{DataVersion, Engine};

@@ -128,6 +128,7 @@ mod tests {
             running: true,
             paused: false,
             exit_code: 0,
+            auto_removes: false,
             joins: Vec::new(),
             started: 0,
             restarts: 0,

@@ -71,6 +71,12 @@ impl Scenario {
         until_power_cut(|| self.bench.meet(faults, &Watcher::new(), |cx| self.change.undo(before, cx)))
     }
 
+    /// What undoes it once it is made.
+    fn made(&self, before: &Value) -> Value {
+        let known = self.bench.meet(&Faults::none(), &Watcher::new(), |cx| self.change.made(before, cx));
+        known.unwrap_or_else(|error| panic!("{}: {error}", self.name))
+    }
+
     #[track_caller]
     fn applied(&self, before: &Value, context: &str) {
         let done = self.apply(before, &Faults::none()).expect("no power cut");
@@ -161,6 +167,25 @@ fn undoing_twice_is_undoing_once_and_leaves_what_was_before() {
         it.undone(&before, "once");
         it.assert_world(&world, "undone");
         it.undone(&before, "twice");
+        it.assert_world(&world, "undone twice");
+    }
+}
+
+#[test]
+fn what_is_known_once_it_is_made_undoes_it_too() {
+    for (_, build) in scenarios::needed() {
+        let it = build();
+        let world = it.world();
+        let before = it.needed();
+        it.applied(&before, "first");
+        let applied = it.world();
+        let made = it.made(&before);
+        it.assert_world(&applied, "only looked at");
+        it.applied(&made, "again");
+        assert_eq!(it.made(&made), made, "{}: made sure of", it.name);
+        it.undone(&made, "once");
+        it.assert_world(&world, "undone");
+        it.undone(&made, "twice");
         it.assert_world(&world, "undone twice");
     }
 }

@@ -65,6 +65,18 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// Of so many kinds of steps, a sample has one.
+    pub fn stride(self, over_ssh: bool) -> usize {
+        match self {
+            // These can meet one kind of step, or two.
+            Self::WillNotStop | Self::WillNotStart | Self::Unhealthy | Self::CorruptChunk => 1,
+            Self::ConnectionLost => 4,
+            _ if over_ssh => 12,
+            Self::Killed => 1,
+            _ => 3,
+        }
+    }
+
     /// For the table.
     pub fn title(self) -> &'static str {
         match self {
@@ -96,8 +108,7 @@ impl Fault {
         }
     }
 
-    /// The ways in which it can come. The first is tried for each kind of step in `make test`, all of them for each
-    /// step by `make reliability`.
+    /// The ways in which it can come. `make test` has the first, `make reliability` all of them.
     pub fn ways(self, step: &Step, over_ssh: bool) -> Vec<Way> {
         let nature = nature(&step.effect).expect("a kind of step that is classified");
         let names = |ways: &[&'static str]| ways.iter().map(|name| Way::Named(name)).collect();
@@ -246,9 +257,7 @@ pub fn strike(bed: &mut Bed, step: &Step, fault: Fault, way: &Way) -> &'static s
             bed.conclude(&ended, "rollback", || ())
         }
         Fault::TimeLimit => {
-            // Long enough to come that far, on a busy machine too.
-            let limit = Duration::from_secs_f64(step.began.mul_add(2.0, 2.0).ceil());
-            let held = bed.hold(step, &["--time-limit", &limit.as_secs().to_string()]);
+            let (limit, held) = in_time(bed, step);
             thread::sleep(limit);
             let ended = run_on(held);
             if ended.code == 3 {
@@ -257,6 +266,20 @@ pub fn strike(bed: &mut Bed, step: &Step, fault: Fault, way: &Way) -> &'static s
             bed.conclude(&ended, "rollback", || ())
         }
     }
+}
+
+/// Halts it at `step` with a time limit that comes after the step begins, but not long after.
+fn in_time(bed: &mut Bed, step: &Step) -> (Duration, Held) {
+    for margin in [1.0, 2.0, 4.0] {
+        let limit = Duration::from_secs_f64(step.began.mul_add(margin, 1.0).ceil());
+        let mut held = bed.start(&["--time-limit", &limit.as_secs().to_string()]);
+        if held.until_begins(step) {
+            return (limit, held);
+        }
+        // The machine was busy.
+        bed.conclude(&held.wait(), "rollback", || ());
+    }
+    panic!("step {} is not begun in time: {}", step.index, step.change)
 }
 
 /// Lets it go on to its end.

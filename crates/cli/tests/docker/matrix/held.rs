@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use super::bed::Step;
 use crate::support::{Ended, Shop, start, wait_until};
 
 /// A program that runs with `strace` at its side.
@@ -113,6 +114,11 @@ impl Held {
             thread::sleep(Duration::from_millis(1));
         }
         None
+    }
+
+    /// Whether `step` is about to begin, and it is halted there; else it has ended.
+    pub fn until_begins(&mut self, step: &Step) -> bool {
+        self.until(|event| event["event"] == "started" && event["step"] == step.index).is_some()
     }
 
     /// Whether it has ended.

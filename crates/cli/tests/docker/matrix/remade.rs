@@ -21,7 +21,7 @@ pub fn project(shop: &Shop) -> PathBuf {
     let labels = format!("labels: {{{OWNER_LABEL}: \"{}\"}}", owner());
     let compose = format!(
         "version: \"2.4\"\nservices:\n  a:\n    image: reprise-test/web:1\n    tmpfs: /run\n    volumes: [.:/www:ro]\n    \
-         {labels}\n    healthcheck: {{test: \"{CHECK}index.html\", interval: 500ms, timeout: 5s, retries: 60}}\n\
+         {labels}\n    healthcheck: {{test: \"{CHECK}index.html\", interval: 1s, timeout: 5s, retries: 60}}\n\
          networks:\n  default:\n    {labels}\n"
     );
     fs::write(directory.join("docker-compose.yml"), compose).unwrap();
@@ -38,7 +38,7 @@ pub fn single(shop: &Shop) {
     let site = format!("{}:/www:ro", shop.project.join("site").display());
     let check = format!("{CHECK}health.txt");
     let make = ["run", "-d", "--name", &name, "--label", &label, "--network", &network, "-e", "SECRET=xyzzy"];
-    let checked = ["--tmpfs", "/run", "-v", &site, "--health-cmd", &check, "--health-interval", "500ms"];
+    let checked = ["--tmpfs", "/run", "-v", &site, "--health-cmd", &check, "--health-interval", "1s"];
     docker(make.into_iter().chain(checked).chain(["--health-retries", "60", "reprise-test/web:1"]));
 }
 

@@ -1,2 +1,4 @@
 #!/bin/sh
-while true; do date > /www/last-cron; sleep 3600; done
+# Once, so that what is restored stays as it was.
+[ -e /www/last-cron ] || date > /www/last-cron
+while true; do sleep 3600; done

@@ -43,6 +43,11 @@ fn containers(facts: &Facts, stopping: &BTreeSet<&str>) -> Vec<Finding> {
                 None => Message::new("container-waits"),
             };
             found.push(Finding::new(Severity::Info, message.text("container", name)));
+            if container.auto_removes {
+                let message = |key| Message::new(key).text("container", name);
+                let finding = Finding::new(Severity::Blocker, message("container-passing"));
+                found.push(finding.advise(message("container-passing-advice")));
+            }
             if container.project().is_none() {
                 let message = Message::new("container-not-compose").text("container", name);
                 found.push(Finding::new(Severity::Warning, message));

@@ -1,5 +1,6 @@
 //! Looking at what there is of containers, networks, volumes and images, here and in the backup.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -141,6 +142,21 @@ fn record(contents: &Contents, backup: &dyn Backup) -> Result<Option<Record>, Su
     }))
 }
 
+/// An image's name as Docker tells it: of its own registry it says nothing, and a digest makes the tag needless.
+pub(super) fn familiar(image: &str) -> Cow<'_, str> {
+    let bare = image.strip_prefix("index.").unwrap_or(image);
+    let bare = bare.strip_prefix("docker.io/").unwrap_or(bare);
+    let bare = bare.strip_prefix("library/").unwrap_or(bare);
+    match bare.split_once('@') {
+        Some((name, digest)) => {
+            // A colon after the last slash is a tag's; before it, a port's.
+            let tag = name.rfind(':').filter(|colon| name.rfind('/').is_none_or(|slash| slash < *colon));
+            format!("{}@{digest}", &name[..tag.unwrap_or(name.len())]).into()
+        }
+        None => bare.into(),
+    }
+}
+
 fn images(all: &[Value]) -> BTreeMap<String, String> {
     let mut known = BTreeMap::new();
     for image in all {
@@ -155,4 +171,22 @@ fn images(all: &[Value]) -> BTreeMap<String, String> {
         }
     }
     known
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_are_known_by_the_name_that_docker_gives_them() {
+        for (written, known) in [
+            ("docker.io/library/redis:7", "redis:7"),
+            ("index.docker.io/rv/img:1", "rv/img:1"),
+            ("redis:7@sha256:1f", "redis@sha256:1f"),
+            ("registry.example:5000/a/b@sha256:1f", "registry.example:5000/a/b@sha256:1f"),
+            ("registry.example:5000/a/b:2", "registry.example:5000/a/b:2"),
+        ] {
+            assert_eq!(familiar(written), known);
+        }
+    }
 }

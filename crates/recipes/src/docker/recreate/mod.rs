@@ -3,12 +3,15 @@
 //! [`look`] finds out what there is; [`remake`] decides, from that and a person's choice, what is made. Containers of a
 //! Compose project are Compose's to make, from the restored files; others are made as the backup recorded them.
 
+mod external;
 mod facts;
+mod keeping;
 mod network;
 mod project;
 mod record;
 mod standalone;
 
+pub use external::External;
 pub use facts::{Making, Recreating, look};
 pub use project::{Project, State};
 pub use record::Record;
@@ -58,7 +61,7 @@ pub(super) fn remake(request: &Request<'_>, facts: &Facts) -> Remade {
             networks.extend(record.networks_of(&project.compose.name));
             volumes.extend(record.volumes_of(&project.compose.name));
         }
-        networks.extend(project.external_networks.iter().cloned());
+        networks.extend(project.external.networks.iter().cloned());
     }
     standalone::remake(request, facts, &mut remade, &mut networks, &mut volumes);
     let made_by_others: BTreeSet<&str> = facts.sites.iter().map(|site| site.item.name.as_str()).collect();
@@ -71,11 +74,26 @@ pub(super) fn remake(request: &Request<'_>, facts: &Facts) -> Remade {
         network::remake(name, record, facts, &mut remade);
     }
     for name in volumes.iter().filter(|name| !facts.making.volumes.contains_key(*name)) {
-        if let Some(spec) = record.volume(name).filter(|_| !made_by_others.contains(name.as_str())) {
-            remade.first.push(Change::CreateVolume(CreateVolume { spec }));
+        match record.volume(name).filter(|_| !made_by_others.contains(name.as_str())) {
+            // Secrets have no place in a plan.
+            Some(spec) if has_secret(&spec) => {
+                let message = Message::new("volume-secret").text("volume", name);
+                let finding = Finding::new(Severity::Warning, message);
+                remade.findings.push(finding.advise(Message::new("volume-secret-advice")));
+            }
+            Some(spec) => remade.first.push(Change::CreateVolume(CreateVolume { spec })),
+            None => {}
         }
     }
     remade
+}
+
+/// Whether its options tell how to get in where its data lies.
+fn has_secret(spec: &VolumeSpec) -> bool {
+    spec.options.iter().any(|(key, value)| {
+        let text = format!("{key}={value}").to_lowercase();
+        ["pass", "secret", "token", "credential"].iter().any(|word| text.contains(word))
+    })
 }
 
 /// A volume that is to be made and whose data, as it was, lay somewhere else than in its directory.

@@ -14,10 +14,11 @@ use super::record::Record;
 /// Has the network `name` made, if the backup knows it.
 pub(super) fn remake(name: &str, record: &Record, facts: &Facts, remade: &mut Remade) {
     let Some(mut spec) = record.network(name) else { return };
+    let asked_for = has_fixed_addresses(name, record);
     if let Some(holder) = facts.making.networks.values().find(|there| overlap(there, &spec)) {
         let message = |key| Message::new(key).text("network", name).text("holder", &holder.name);
         // Addresses that nobody asked for were the engine's choice, and may be others.
-        if has_fixed_addresses(name, record) {
+        if asked_for {
             let finding = Finding::new(Severity::Blocker, message("network-overlaps"));
             remade.findings.push(finding.advise(message("network-overlaps-advice")));
         } else {
@@ -25,7 +26,7 @@ pub(super) fn remake(name: &str, record: &Record, facts: &Facts, remade: &mut Re
             spec.subnets.clear();
         }
     }
-    remade.first.push(Change::CreateNetwork(CreateNetwork { spec }));
+    remade.first.push(Change::CreateNetwork(CreateNetwork { spec, asked_for }));
 }
 
 /// Whether a recorded container asks for a certain address in that network.

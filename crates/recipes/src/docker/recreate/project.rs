@@ -12,8 +12,10 @@ use super::super::files::{Texts, within};
 use super::super::plan::kept_beside;
 use super::super::request::Request;
 use super::super::survey::{Facts, Site, SurveyError};
-use super::facts::Making;
-use super::record::{Record, compose_label, name_of};
+use super::external::External;
+use super::facts::{Making, familiar};
+use super::keeping::{against, unknown_variables};
+use super::record::{Record, compose_label, is_running, name_of};
 use super::{Remade, in_backup};
 use crate::backup::Backup;
 
@@ -59,8 +61,10 @@ pub struct Project {
     pub missing_images: Vec<(String, bool)>,
     /// Volumes whose data lies where their driver or its options say, and those are known.
     pub volumes_elsewhere: BTreeSet<String>,
-    /// Networks that its files expect to be there.
-    pub external_networks: Vec<String>,
+    /// Variables in its files that nobody knows here.
+    pub unknown_variables: BTreeSet<String>,
+    /// What its files expect to be there.
+    pub external: External,
     /// The image of each container, where the files name one.
     pub images: BTreeMap<String, String>,
     /// Containers that were not running when they were recorded.
@@ -135,6 +139,9 @@ pub(super) fn look(
         return Ok(Some(project));
     };
     let variables = texts.variables(path);
+    let files = texts.files(path, main);
+    let read = files.iter().filter_map(|file| texts.get(path, &file.name));
+    project.unknown_variables = unknown_variables(read, &variables);
     let profiles = variables.get("COMPOSE_PROFILES").unwrap_or_default();
     let profiles: BTreeSet<&str> = profiles.split(',').map(str::trim).filter(|it| !it.is_empty()).collect();
     let volumes = parsed.iter().flat_map(|file| project_volumes(file, &name));
@@ -149,7 +156,10 @@ pub(super) fn look(
         State::NoCompose
     } else if present.is_empty() {
         State::Lost
-    } else if label("version").is_some_and(|label| label == version) && older(host, &project, &present) {
+    } else if project.unknown_variables.is_empty()
+        && label("version").is_some_and(|label| label == version)
+        && older(host, &project, &present)
+    {
         State::Changed(Vec::new())
     } else {
         State::Same
@@ -235,7 +245,8 @@ impl Project {
             ports: Vec::new(),
             missing_images: Vec::new(),
             volumes_elsewhere: BTreeSet::new(),
-            external_networks: Vec::new(),
+            unknown_variables: BTreeSet::new(),
+            external: External::default(),
             images: BTreeMap::new(),
             resting: BTreeSet::new(),
         }
@@ -256,10 +267,6 @@ impl Project {
             for (name, service) in &file.services {
                 all.entry(name).or_default().push(service);
             }
-            let external = file.networks.iter().filter(|(_, network)| network.external);
-            self.external_networks.extend(external.map(|(key, network)| {
-                network.name.as_ref().and_then(|name| name.known()).unwrap_or(key).to_owned()
-            }));
         }
         for container in present {
             let once =
@@ -273,7 +280,7 @@ impl Project {
             let known = service.is_some_and(|service| self.services.values().any(|known| known == service));
             if let Some(service) = service.filter(|_| !known || present.is_empty()) {
                 self.services.insert(name_of(container).to_owned(), service.to_owned());
-                if container.pointer("/State/Running").and_then(serde_json::Value::as_bool) == Some(false) {
+                if !record.is_some_and(Record::is_at_rest) && !is_running(container) {
                     self.resting.insert(name_of(container).to_owned());
                 }
             }
@@ -308,6 +315,7 @@ impl Project {
             }
         }
         let wanted: BTreeSet<String> = self.services.values().cloned().collect();
+        self.external = External::of(files, &self.compose.name, &wanted);
         if wanted.iter().any(|name| asleep(&all[name.as_str()])) {
             self.compose.services = wanted.iter().cloned().collect();
         }
@@ -328,6 +336,8 @@ impl Project {
             .collect();
         for (name, service) in &self.services {
             let ports = all[service.as_str()].iter().flat_map(|service| &service.ports);
+            let ports =
+                ports.filter(|port| port.protocol.as_deref().is_none_or(|protocol| protocol == "tcp"));
             let published = ports.filter_map(|port| port.published.as_ref()?.known()?.parse().ok());
             self.ports.extend(published.map(|port| (port, name.clone())));
             let image =
@@ -356,7 +366,7 @@ impl Project {
             // Nothing to look for, or Compose knows what the variables in it say.
             Some(None) | None => return,
         };
-        if !candidates.iter().any(|image| making.images.contains_key(image)) {
+        if !candidates.iter().any(|image| making.images.contains_key(familiar(image).as_ref())) {
             self.missing_images.push((candidates[0].clone(), built));
         }
     }
@@ -403,6 +413,8 @@ pub(super) fn remake(project: &Project, request: &Request<'_>, facts: &Facts, re
     let cannot = project.missing_images.iter().filter(|(_, built)| *built || !pull);
     let mut cannot: Vec<Finding> =
         cannot.map(|(image, built)| image_missing(project, image, *built)).collect();
+    cannot.extend(against(project, facts));
+    cannot.extend(project.external.missing(&project.item, &path.to_string(), facts));
     if facts.making.compose.is_none() {
         cannot.push(about(Severity::Warning, "compose-missing"));
     }

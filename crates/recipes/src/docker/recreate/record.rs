@@ -48,12 +48,30 @@ pub(super) fn name_of(container: &Value) -> &str {
     text(container, "/Name").trim_start_matches('/')
 }
 
+/// Whether it ran when it was recorded.
+pub(super) fn is_running(container: &Value) -> bool {
+    container.pointer("/State/Running").and_then(Value::as_bool) == Some(true)
+}
+
+/// Whether Docker would take `name` for a container.
+pub(super) fn is_name(name: &str) -> bool {
+    let mut bytes = name.bytes();
+    bytes.next().is_some_and(|byte| byte.is_ascii_alphanumeric())
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
+}
+
 impl Record {
+    /// Whether nothing ran when it was made: it was stopped for the backup, and does not tell what should run.
+    pub(super) fn is_at_rest(&self) -> bool {
+        !self.containers.iter().any(is_running)
+    }
+
     /// The containers of `project`, those of `docker compose run` left out.
     pub(super) fn containers_of<'r>(&'r self, project: &'r str) -> impl Iterator<Item = &'r Value> {
         self.containers.iter().filter(move |container| {
             compose_label(container, "project") == Some(project)
                 && compose_label(container, "oneoff").is_none_or(|oneoff| oneoff != "True")
+                && is_name(name_of(container))
         })
     }
 

@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use super::super::request::Request;
 use super::super::survey::Facts;
-use super::record::{Record, compose_label, name_of, text};
+use super::facts::familiar;
+use super::record::{Record, compose_label, is_name, is_running, name_of, text};
 use super::{Remade, in_backup};
 
 /// What is made anew of containers that belong to no project.
@@ -24,12 +25,13 @@ pub(super) fn remake(
     for (at, container) in record.containers.iter().enumerate() {
         let name = name_of(container);
         let there = facts.containers.iter().any(|present| present.name == name);
-        if there || !is_standalone(container) || !is_wanted(container, request, facts) {
+        if there || !is_name(name) || !is_standalone(container) || !is_wanted(container, request, facts) {
             continue;
         }
         match blueprint(container, request, facts, record) {
             Ok((blueprint, note)) if facts.making.recreating.allowed => {
                 remade.findings.extend(note);
+                remade.findings.extend(powers(container));
                 let message = Message::new("container-lost").text("container", name);
                 remade.findings.push(Finding::new(Severity::Info, message));
                 networks.extend(blueprint.network_names().map(str::to_owned));
@@ -39,7 +41,7 @@ pub(super) fn remake(
                     blueprint,
                     environment: Some(environment(at, request, record)),
                 }));
-                if container.pointer("/State/Running").and_then(Value::as_bool) == Some(true) {
+                if record.is_at_rest() || is_running(container) {
                     remade.starting.insert(name.to_owned());
                     remade.waits.entry(name.to_owned()).or_default();
                     remade.ports.extend(ports(container).map(|port| (port, name.to_owned())));
@@ -91,7 +93,7 @@ fn blueprint(
     // Secrets have no place in a plan.
     blueprint.take_environment();
     let warning = |key: &'static str| Message::new(key).text("container", name);
-    if let Some(other) = blueprint.shares_network_of() {
+    if let Some(other) = shares(container) {
         let message = warning("container-shares").text("other", other);
         return Err(Finding::new(Severity::Warning, message)
             .advise(Message::new("container-by-hand-advice"))
@@ -105,7 +107,7 @@ fn blueprint(
             .advise(Message::new("container-by-hand-advice"))
             .into());
     }
-    let (image, id) = (blueprint.image().to_owned(), text(container, "/Image"));
+    let (image, id) = (familiar(blueprint.image()).into_owned(), text(container, "/Image"));
     let digest = record.digests(id).iter().find(|digest| making.images.contains_key(*digest));
     let (found, note) = match making.images.get(&image) {
         Some(present) if present == id => (image, None),
@@ -127,6 +129,48 @@ fn blueprint(
     Ok((blueprint.from_image(&found).with_labels(labels), note))
 }
 
+/// Another container that it cannot be made without, in the words of the one who made it.
+fn shares(container: &Value) -> Option<String> {
+    let of_other = |key: &str| text(container, &format!("/HostConfig/{key}")).strip_prefix("container:");
+    let mode = ["NetworkMode", "PidMode", "IpcMode"].into_iter().find_map(of_other);
+    let listed = ["VolumesFrom", "Links"].into_iter().find_map(|key| {
+        let list = container.pointer(&format!("/HostConfig/{key}")).and_then(Value::as_array);
+        list?.first()?.as_str()
+    });
+    mode.or(listed).map(|other| other.trim_start_matches('/').split(':').next().unwrap_or(other).to_owned())
+}
+
+/// What it may do to its host, which whoever restores should see: it comes from the backup.
+fn powers(container: &Value) -> Option<Finding> {
+    let is_host = |key: &str| text(container, &format!("/HostConfig/{key}")) == "host";
+    let privileged = container.pointer("/HostConfig/Privileged").and_then(Value::as_bool) == Some(true);
+    let capabilities = container.pointer("/HostConfig/CapAdd").and_then(Value::as_array);
+    let mut powers: Vec<String> = privileged.then(|| "--privileged".to_owned()).into_iter().collect();
+    let modes = [
+        ("PidMode", "--pid"),
+        ("IpcMode", "--ipc"),
+        ("NetworkMode", "--network"),
+        ("UsernsMode", "--userns"),
+    ];
+    powers.extend(modes.iter().filter(|(key, _)| is_host(key)).map(|(_, option)| format!("{option} host")));
+    let added = capabilities.into_iter().flatten().filter_map(Value::as_str);
+    powers.extend(added.map(|capability| format!("--cap-add {capability}")));
+    let binds = container.get("Mounts").and_then(Value::as_array).into_iter().flatten();
+    let binds = binds.filter(|mount| text(mount, "/Type") == "bind" && is_of_system(mount));
+    powers.extend(binds.map(|mount| format!("-v {}", text(mount, "/Source"))));
+    let message = Message::new("container-powers").text("container", name_of(container));
+    (!powers.is_empty()).then(|| Finding::new(Severity::Warning, message.text("powers", powers.join(", "))))
+}
+
+/// Whether a mount lets it write to the host's own files, or ask Docker for anything.
+fn is_of_system(mount: &Value) -> bool {
+    const SYSTEM: [&str; 9] = ["/etc", "/root", "/boot", "/dev", "/proc", "/sys", "/run", "/usr", "/var/run"];
+    let source = std::path::Path::new(text(mount, "/Source"));
+    let is_system = source.parent().is_none() || SYSTEM.iter().any(|directory| source.starts_with(directory));
+    is_system && mount.get("RW").and_then(Value::as_bool) != Some(false)
+        || source.file_name().is_some_and(|name| name == "docker.sock")
+}
+
 fn environment(at: usize, request: &Request<'_>, record: &Record) -> RecordedTexts {
     let archive = format!("{}::{}", request.source.repository, request.source.archive);
     RecordedTexts {
@@ -141,7 +185,7 @@ fn environment(at: usize, request: &Request<'_>, record: &Record) -> RecordedTex
 
 fn ports(container: &Value) -> impl Iterator<Item = u16> + '_ {
     let bindings = container.pointer("/HostConfig/PortBindings").and_then(Value::as_object);
-    let bindings =
-        bindings.into_iter().flat_map(serde_json::Map::values).filter_map(Value::as_array).flatten();
+    let of_tcp = bindings.into_iter().flatten().filter(|(inside, _)| inside.ends_with("/tcp"));
+    let bindings = of_tcp.filter_map(|(_, bindings)| bindings.as_array()).flatten();
     bindings.filter_map(|binding| text(binding, "/HostPort").parse().ok())
 }

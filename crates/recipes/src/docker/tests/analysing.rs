@@ -17,7 +17,11 @@ impl Backup for Archive {
         for (path, content) in &self.0 {
             let kind = if path.ends_with('/') { EntryKind::Directory } else { EntryKind::File };
             let path = path.trim_end_matches('/').as_bytes();
-            visit(Entry { path, kind, bytes: content.len() as u64 });
+            // Content may lead to the first name of the same file.
+            let first = content.strip_prefix("= ").map(str::as_bytes);
+            let of_first = self.0.iter().find(|(path, _)| Some(path.as_bytes()) == first);
+            let bytes = of_first.map_or(content, |(_, content)| content).len() as u64;
+            visit(Entry { path, kind, bytes, first });
         }
         Ok(())
     }
@@ -170,4 +174,21 @@ fn a_directory_that_is_not_in_the_archive_itself_is_no_item() {
     let contents = analysed(vec![("srv/shop/compose.yaml", COMPOSE)]);
     assert!(contents.items.is_empty());
     assert_eq!(contents.findings[0].code(), "directory-not-archived");
+}
+
+#[test]
+fn a_file_counts_once_in_every_item_that_has_a_name_of_it() {
+    let contents = analysed(vec![
+        ("srv/a/", ""),
+        ("srv/a/compose.yaml", COMPOSE),
+        ("srv/a/file", "12345"),
+        ("srv/a/same", "= srv/a/file"),
+        ("srv/b/", ""),
+        ("srv/b/compose.yaml", COMPOSE),
+        ("srv/b/one", "= srv/a/file"),
+        ("srv/b/two", "= srv/a/file"),
+    ]);
+    let more: Vec<u64> = contents.items.iter().map(|item| item.bytes - COMPOSE.len() as u64).collect();
+    assert_eq!(more, [5, 5]);
+    assert_eq!(contents.bytes, 5 + 2 * COMPOSE.len() as u64, "the whole archive holds it once");
 }

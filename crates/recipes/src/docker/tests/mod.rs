@@ -75,6 +75,7 @@ fn container(name: &str, service: &str, source: &str) -> Container {
         running: true,
         paused: false,
         exit_code: 0,
+        auto_removes: false,
         joins: Vec::new(),
         started: 0,
         restarts: 0,

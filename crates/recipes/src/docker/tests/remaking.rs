@@ -5,6 +5,7 @@ use reprise_host::{Compose, ComposeForm, ComposeProject, PortBinding};
 use reprise_model::Severity;
 use serde_json::json;
 
+use super::super::recreate::External;
 use super::super::{Project, Record, State, Wellbeing};
 use super::*;
 
@@ -35,7 +36,8 @@ impl Shop {
             ports: vec![(8080, "shop_web_1".to_owned())],
             missing_images: Vec::new(),
             volumes_elsewhere: std::collections::BTreeSet::new(),
-            external_networks: Vec::new(),
+            unknown_variables: std::collections::BTreeSet::new(),
+            external: External::default(),
             images: BTreeMap::from([("shop_db_1".to_owned(), "postgres:15".to_owned())]),
             resting: std::collections::BTreeSet::new(),
         }];
@@ -183,6 +185,99 @@ fn an_image_that_is_another_or_missing_is_pointed_out() {
     let plan = shop.plan();
     let finding = plan.findings.iter().find(|finding| finding.code() == "image-missing").unwrap();
     assert!(finding.advice.as_ref().unwrap().in_lang(Lang::En).contains("docker pull redis@sha256:2"));
+}
+
+#[test]
+fn without_what_its_files_expect_to_be_there_a_project_is_not_made() {
+    let mut shop = Shop::new();
+    shop.lost();
+    shop.facts.making.projects[0].external = External {
+        networks: ["proxy".to_owned()].into(),
+        volumes: ["media".to_owned(), "shop_db".to_owned()].into(),
+    };
+    let made = |shop: &Shop| shop.steps().iter().any(|step| step.starts_with("Have Compose"));
+    let codes = shop.codes();
+    let told = |code: &str| codes.iter().filter(|it| *it == code).count();
+    assert_eq!((told("network-missing"), told("volume-missing")), (1, 1), "{codes:?}");
+    assert!(told("project-not-running") == 1 && !made(&shop));
+    // One that was recorded is made; a volume would be empty.
+    shop.facts.making.projects[0].external.volumes.clear();
+    let record = json!({ "networks": [{ "Name": "proxy", "Driver": "bridge" }] });
+    shop.facts.making.record = Some(serde_json::from_value(record).unwrap());
+    assert!(made(&shop) && shop.steps()[0] == "Create network proxy", "{:#?}", shop.steps());
+}
+
+#[test]
+fn what_could_not_be_brought_back_or_is_another_ones_is_left_alone() {
+    let changed = || {
+        let mut shop = Shop::new();
+        shop.project(State::Changed(vec!["compose.yaml".to_owned()]));
+        shop
+    };
+    let at = |shop: &Shop, name: &str| shop.facts.containers.iter().position(|it| it.name == name).unwrap();
+    assert!(changed().steps().iter().any(|step| step.starts_with("Set container")));
+
+    let mut anonymous = changed();
+    let web = at(&anonymous, "shop_web_1");
+    anonymous.facts.containers[web].mounts[0].volume = Some("0123456789abcdef".repeat(4));
+    let mut joined = changed();
+    let (web, other) = (at(&joined, "shop_web_1"), at(&joined, "other_1"));
+    joined.facts.containers[other].joins = vec![joined.facts.containers[web].id.clone()];
+    let mut foreign = changed();
+    foreign.facts.containers[web].labels.clear();
+    let mut unknown = changed();
+    unknown.facts.making.projects[0].unknown_variables.insert("SECRET".to_owned());
+    let expected = [
+        (anonymous, "volume-anonymous"),
+        (joined, "container-joined"),
+        (foreign, "name-taken"),
+        (unknown, "variables-unknown"),
+    ];
+    for (shop, code) in expected {
+        let codes = shop.codes();
+        assert!(codes.contains(&code.to_owned()) && codes.contains(&"project-stays".to_owned()), "{codes:?}");
+        let made = ["Set container", "Have Compose"];
+        assert!(!shop.steps().iter().any(|step| made.iter().any(|words| step.starts_with(words))), "{code}");
+    }
+}
+
+#[test]
+fn what_docker_would_remove_when_it_stops_forbids_the_restore() {
+    let mut shop = Shop::new();
+    shop.facts.containers.iter_mut().for_each(|container| container.auto_removes = true);
+    assert_eq!(shop.codes()[0], "container-passing");
+}
+
+#[test]
+fn a_record_made_while_everything_was_stopped_does_not_say_that_nothing_should_run() {
+    let mut shop = Shop::new();
+    shop.recorded();
+    let starts = |shop: &Shop| shop.steps().iter().any(|step| step == "Start container single");
+    assert!(starts(&shop));
+    let stopped = |record: &mut Record| record.containers[0]["State"]["Running"] = json!(false);
+    stopped(shop.facts.making.record.as_mut().unwrap());
+    assert!(starts(&shop), "nothing ran at all");
+    let record = shop.facts.making.record.as_mut().unwrap();
+    record.containers.push(json!({ "Name": "/another", "State": { "Running": true },
+        "Config": { "Labels": { "com.docker.swarm.service.id": "1" } } }));
+    assert!(!starts(&shop), "it alone did not run");
+}
+
+#[test]
+fn what_a_recorded_container_may_do_to_the_host_is_told() {
+    let mut shop = Shop::new();
+    shop.recorded();
+    assert!(!shop.codes().contains(&"container-powers".to_owned()));
+    let container = &mut shop.facts.making.record.as_mut().unwrap().containers[0];
+    container["HostConfig"]["Privileged"] = json!(true);
+    container["Mounts"] = json!([{ "Type": "bind", "Source": "/", "Destination": "/host", "RW": true }]);
+    let told = shop.plan().findings.into_iter().find(|finding| finding.code() == "container-powers").unwrap();
+    let text = told.message.in_lang(Lang::En);
+    assert!(text.contains("--privileged") && text.contains("-v /"), "{text}");
+    // One that shares anything of another cannot be made without it.
+    let container = &mut shop.facts.making.record.as_mut().unwrap().containers[0];
+    container["HostConfig"]["VolumesFrom"] = json!(["data:ro"]);
+    assert!(shop.codes().contains(&"container-shares".to_owned()));
 }
 
 #[test]
