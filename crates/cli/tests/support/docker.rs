@@ -18,7 +18,7 @@ pub(super) fn lines(text: &str) -> Vec<String> {
     text.lines().map(ToOwned::to_owned).collect()
 }
 
-/// Waits until `condition` holds; fails the test after half a minute.
+/// Waits until `condition` holds; fails the test after two minutes.
 #[track_caller]
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_mins(2);
