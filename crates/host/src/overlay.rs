@@ -255,17 +255,8 @@ impl OverlayHost<'_> {
             id: format!("pretended-{}", changes.inodes),
             name: name.to_owned(),
             image: image.to_owned(),
-            running: false,
-            paused: false,
-            exit_code: 0,
-            auto_removes: false,
-            joins: Vec::new(),
-            started: 0,
-            restarts: 0,
-            health: Health::None,
-            mounts: Vec::new(),
-            ports: Vec::new(),
             labels,
+            ..Container::default()
         };
         changes.running.remove(name);
         changes.containers.insert(name.to_owned(), Some(made));

@@ -7,7 +7,7 @@ use reprise_engine::{
     AwaitHealthy, Change, ComposeCreate, CreateContainer, CreateNetwork, CreateVolume, Edit, MakeDir,
     OPERATION_LABEL, Place, Plan, RecordedTexts, Service, SetAside, StartContainer, StopContainer, Swap,
 };
-use reprise_host::{Blueprint, Command, ComposeForm, ComposeProject, Docker, NetworkSpec, VolumeSpec};
+use reprise_host::{Blueprint, Command, ComposeProject, Docker, NetworkSpec, VolumeSpec};
 
 use crate::{Bench, Restart, SimContainer, Wellness, World, plan, plant, restless, settle, stage};
 
@@ -126,16 +126,11 @@ impl Scene {
 
         let containers = ["shop_db_1", "shop_web_1"].map(str::to_owned);
         let project = ComposeProject {
-            form: ComposeForm::Plugin,
             underscores: true,
             name: "shop".to_owned(),
             directory: directory.clone(),
-            files: Vec::new(),
-            services: Vec::new(),
-            scale: Vec::new(),
-            pull: false,
             containers: containers.to_vec(),
-            serves: [].into(),
+            ..ComposeProject::default()
         };
         let body = serde_json::json!({ "Image": "image:1", "Labels": { OPERATION_LABEL: "this" },
             "HostConfig": { "NetworkMode": "fresh" } });

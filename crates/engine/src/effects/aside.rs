@@ -65,7 +65,7 @@ impl SetAside {
 
     /// What the container that it is kept as is made by.
     fn keeper(&self, cx: &Cx<'_>) -> Result<Blueprint> {
-        let described = cx.host.docker().described(ObjectKind::Container, &self.container)?;
+        let described = Self::described(&self.container, cx)?;
         let mut original = Blueprint::of(&described.ok_or_else(|| gone(&self.container))?);
         let environment = original.take_environment();
         let mut labels = BTreeMap::new();

@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 use crate::Command;
 
 /// The program that Compose is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ComposeForm {
     /// `docker compose`, version 2 and later.
+    #[default]
     Plugin,
     /// `docker-compose`, version 1.
     Standalone,
@@ -28,7 +29,7 @@ pub struct Compose {
 }
 
 /// A Compose project, and what of it is to be there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ComposeProject {
     /// The program to use.
     pub form: ComposeForm,

@@ -62,9 +62,10 @@ pub struct Engine {
 }
 
 /// What Docker's own health check of a container says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Health {
     /// The container has no health check.
+    #[default]
     None,
     /// Not known yet.
     Starting,
@@ -97,7 +98,7 @@ pub struct PortBinding {
 }
 
 /// A container, running or not.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Container {
     /// Its id, which changes when it is made anew.
     pub id: String,

@@ -121,22 +121,7 @@ mod tests {
     use super::*;
 
     fn container(name: &str) -> Container {
-        Container {
-            id: name.to_owned(),
-            name: name.to_owned(),
-            image: String::new(),
-            running: true,
-            paused: false,
-            exit_code: 0,
-            auto_removes: false,
-            joins: Vec::new(),
-            started: 0,
-            restarts: 0,
-            health: reprise_host::Health::None,
-            mounts: Vec::new(),
-            ports: Vec::new(),
-            labels: BTreeMap::new(),
-        }
+        Container { id: name.to_owned(), name: name.to_owned(), running: true, ..Container::default() }
     }
 
     fn shop() -> (Vec<Container>, Dependencies) {

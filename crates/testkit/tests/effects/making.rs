@@ -55,15 +55,10 @@ fn project(bench: &Bench, lines: &str, services: &[&str]) -> ComposeProject {
     fs::write(directory.join("compose.yaml"), lines).unwrap();
     ComposeProject {
         form: ComposeForm::Standalone,
-        underscores: false,
         name: "shop".to_owned(),
         directory,
-        files: Vec::new(),
-        services: Vec::new(),
-        scale: Vec::new(),
-        pull: false,
         containers: services.iter().map(|service| format!("shop_{service}_1")).collect(),
-        serves: [].into(),
+        ..ComposeProject::default()
     }
 }
 

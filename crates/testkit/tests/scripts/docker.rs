@@ -9,7 +9,7 @@ use reprise_engine::{
     Change, CreateContainer, CreateNetwork, CreateVolume, Detail, MakeDir, RecordedTexts, Service, SetAside,
     StartContainer, StopContainer, script,
 };
-use reprise_host::{Blueprint, Command, ComposeForm, ComposeProject, NetworkSpec, Subnet, VolumeSpec};
+use reprise_host::{Blueprint, Command, ComposeProject, NetworkSpec, Subnet, VolumeSpec};
 use reprise_model::Lang;
 use reprise_testkit::{plan, scratch};
 
@@ -209,16 +209,10 @@ fn a_network_that_a_container_is_in_stays_when_a_script_fails() {
 /// Sets the container `web` aside unless it is as the files say of `service`.
 fn aside(service: &str) -> Change {
     let project = ComposeProject {
-        form: ComposeForm::Plugin,
-        underscores: false,
         name: "shop".to_owned(),
         directory: "/srv/shop".into(),
-        files: Vec::new(),
-        services: Vec::new(),
-        scale: Vec::new(),
-        pull: false,
         containers: vec!["web".to_owned()],
-        serves: [].into(),
+        ..ComposeProject::default()
     };
     Change::SetAside(SetAside {
         container: "web".to_owned(),

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use reprise_host::Container;
 use reprise_model::{Finding, Message, Severity};
 
+use super::super::compose::{Variables, interpolate};
 use super::super::survey::Facts;
 use super::project::{Project, State};
 
@@ -49,11 +50,10 @@ fn is_anonymous(volume: &str) -> bool {
 /// environment, and Compose would take nothing for them. Lines that are comments do not count.
 pub(super) fn unknown_variables<'t>(
     texts: impl IntoIterator<Item = &'t str>,
-    variables: &super::super::compose::Variables,
+    variables: &Variables,
 ) -> BTreeSet<String> {
     let lines = texts.into_iter().flat_map(str::lines).filter(|line| !line.trim_start().starts_with('#'));
-    let unresolved =
-        lines.flat_map(|line| super::super::compose::interpolate(line, variables).unresolved().to_vec());
+    let unresolved = lines.flat_map(|line| interpolate(line, variables).unresolved().to_vec());
     // What is no name is for Compose to complain about.
     let is_name = |name: &String| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     unresolved.filter(is_name).collect()

@@ -3,9 +3,8 @@
 use std::net::IpAddr;
 
 use reprise_engine::{Change, CreateNetwork};
-use reprise_host::NetworkSpec;
+use reprise_host::{Blueprint, NetworkSpec};
 use reprise_model::{Finding, Message, Severity};
-use serde_json::Value;
 
 use super::super::survey::Facts;
 use super::Remade;
@@ -31,12 +30,7 @@ pub(super) fn remake(name: &str, record: &Record, facts: &Facts, remade: &mut Re
 
 /// Whether a recorded container asks for a certain address in that network.
 fn has_fixed_addresses(network: &str, record: &Record) -> bool {
-    record.containers.iter().any(|container| {
-        let networks = container.pointer("/NetworkSettings/Networks").and_then(Value::as_object);
-        let asked = networks.and_then(|networks| networks.get(network)?.get("IPAMConfig"));
-        let address = |key: &str| asked.and_then(|asked| asked.get(key)?.as_str()).unwrap_or_default();
-        !address("IPv4Address").is_empty() || !address("IPv6Address").is_empty()
-    })
+    record.containers.iter().any(|container| Blueprint::of(container).has_fixed_address(network))
 }
 
 fn overlap(one: &NetworkSpec, other: &NetworkSpec) -> bool {

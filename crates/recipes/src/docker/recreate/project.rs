@@ -116,17 +116,13 @@ pub(super) fn look(
         &site.item.name,
         ComposeProject {
             form,
-            underscores: false,
             name: name.clone(),
             directory: directory.to_owned(),
             // Always by name: where none is named, `docker-compose` looks for one in the directory that it was called
             // in, which may be a kept one by now.
             files: texts.present(path, main).iter().map(|file| directory.join(file)).collect(),
-            services: Vec::new(),
-            scale: Vec::new(),
             pull: making.recreating.pull,
-            containers: Vec::new(),
-            serves: BTreeMap::new(),
+            ..ComposeProject::default()
         },
     );
     if let Some(dir) = foreign {
@@ -486,16 +482,9 @@ mod tests {
         let mut project = Project::of(
             "shop",
             ComposeProject {
-                form: ComposeForm::Plugin,
-                underscores: false,
                 name: "shop".to_owned(),
                 directory: "/srv/shop".into(),
-                files: Vec::new(),
-                services: Vec::new(),
-                scale: Vec::new(),
-                pull: false,
-                containers: Vec::new(),
-                serves: BTreeMap::new(),
+                ..ComposeProject::default()
             },
         );
         project.want(&[read(file).unwrap()], &["full"].into(), &[], None, &Making::default());

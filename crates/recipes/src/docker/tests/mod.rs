@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use reprise_engine::{Plan, SourceRef};
-use reprise_host::{Container, Engine, FileKind, Health, Inode, Mount, Space, Stat, Volume};
+use reprise_host::{Container, Engine, FileKind, Inode, Mount, Space, Stat, Volume};
 use reprise_model::{
     Adaptation, Choice, Contents, Destination, Item, ItemKind, Lang, Message, Origin, RestoreType, Selection,
 };
@@ -73,21 +73,14 @@ fn container(name: &str, service: &str, source: &str) -> Container {
         name: name.into(),
         image: "image".into(),
         running: true,
-        paused: false,
-        exit_code: 0,
-        auto_removes: false,
-        joins: Vec::new(),
-        started: 0,
-        restarts: 0,
-        health: Health::None,
         mounts: vec![Mount {
             volume: None,
             source: source.into(),
             destination: "/data".into(),
             writable: true,
         }],
-        ports: Vec::new(),
         labels: BTreeMap::from([label("project", "shop"), label("service", service)]),
+        ..Container::default()
     }
 }
 

@@ -21,15 +21,10 @@ impl Shop {
             state,
             compose: ComposeProject {
                 form: ComposeForm::Standalone,
-                underscores: false,
                 name: "shop".to_owned(),
                 directory: "/srv/shop".into(),
-                files: Vec::new(),
-                services: Vec::new(),
-                scale: Vec::new(),
-                pull: false,
                 containers: names.map(str::to_owned).to_vec(),
-                serves: BTreeMap::new(),
+                ..ComposeProject::default()
             },
             services: names.iter().map(|name| ((*name).to_owned(), service(name))).collect(),
             waits: self.facts.dependencies.clone(),
