@@ -276,6 +276,24 @@ fn what_a_recorded_container_may_do_to_the_host_is_told() {
 }
 
 #[test]
+fn addresses_that_another_network_has_by_now_are_given_up_unless_a_container_asks_for_them() {
+    for (asked, code) in
+        [(json!(null), "network-readdressed"), (json!({ "IPv4Address": "172.30.0.9" }), "network-overlaps")]
+    {
+        let mut shop = Shop::new();
+        shop.recorded();
+        let network = |name: &str| json!({ "Name": name, "Driver": "bridge", "IPAM": { "Config": [{ "Subnet": "172.30.0.0/16" }] } });
+        let mut container = shop.facts.making.record.as_ref().unwrap().containers[0].clone();
+        container["NetworkSettings"]["Networks"]["own"] = json!({ "IPAMConfig": asked });
+        let record = json!({ "containers": [container], "networks": [network("own")] });
+        shop.facts.making.record = Some(serde_json::from_value(record).unwrap());
+        let there = reprise_host::NetworkSpec::of(&network("another"));
+        shop.facts.making.networks.insert(there.name.clone(), there);
+        assert!(shop.codes().contains(&code.to_owned()), "{:?}", shop.codes());
+    }
+}
+
+#[test]
 fn a_volume_whose_data_lay_elsewhere_is_not_filled() {
     let mut shop = Shop::new();
     shop.facts.sites[0].volume = None;
