@@ -30,3 +30,15 @@ find_compose() {
 compose() { "${compose_command[@]}" "$@"; }
 
 docker_answers() { docker version --format '{{.Server.Version}}' >/dev/null 2>&1; }
+
+# debian_sources SUITE: Debian's packages of that suite from where this machine gets its own, as lines of sources.list.
+debian_sources() {
+    local codename
+    codename=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME:-}")
+    apt-get indextargets --format "\$(REPO_URI) \$(RELEASE) \$(COMPONENT)" 'Created-By: Packages' | sort -u |
+        awk -v code="$codename" -v suite="$1" '
+            $3 == "main" && ($2 == code || $2 == code "-updates" || $2 == code "-security") {
+                sub("^" code, suite, $2)
+                print "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]", $1, $2, $3
+            }'
+}

@@ -7,7 +7,7 @@ mod selection;
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
-use reprise_model::{Adaptation, ItemRef, RestoreType};
+use reprise_model::{Adaptation, ItemRef, Protect, RestoreType};
 
 use crate::hosts::Name;
 use crate::repository::Location;
@@ -132,7 +132,7 @@ pub enum Command {
 pub enum DockerCommand {
     /// Restore volumes, Compose projects and configs from an archive
     #[command(after_help = RESTORE_HELP)]
-    Restore(RestoreArgs),
+    Restore(Box<RestoreArgs>),
     /// Write down what this host has of Docker, for a backup to take along
     #[command(after_help = INVENTORY_HELP)]
     Inventory(InventoryArgs),
@@ -198,6 +198,18 @@ pub struct RestoreArgs {
     /// Restore below this directory
     #[arg(long, value_name = "DIR")]
     pub to: Option<PathBuf>,
+    /// In place: write only what differs from the archive, by content; the same in the end
+    #[arg(long, conflicts_with_all = ["to", "express"])]
+    pub only_changed: bool,
+    /// In place: put in what is missing or differs, remove nothing
+    #[arg(long, conflicts_with_all = ["to", "express", "only_changed"])]
+    pub merge: bool,
+    /// In place: what makes the restore undoable
+    #[arg(long, value_enum, value_name = "HOW", default_value_t = ProtectArg::Auto, conflicts_with_all = ["to", "express"])]
+    pub protect: ProtectArg,
+    /// In place: back up what is there now first, into the same repository; kept as long as all else that is kept
+    #[arg(long, conflicts_with = "to")]
+    pub backup_before: bool,
     /// How compose files are changed below --to
     #[arg(long, value_enum, value_name = "HOW", default_value_t = AdaptArg::None, conflicts_with_all = ["in_place", "express"])]
     pub adapt: AdaptArg,
@@ -281,6 +293,24 @@ impl From<AdaptArg> for Adaptation {
     }
 }
 
+/// `--protect`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ProtectArg {
+    /// What is replaced is kept on its file system
+    Auto,
+    /// A snapshot of the file system: LVM or btrfs
+    Snapshot,
+}
+
+impl From<ProtectArg> for Protect {
+    fn from(arg: ProtectArg) -> Self {
+        match arg {
+            ProtectArg::Auto => Self::Auto,
+            ProtectArg::Snapshot => Self::Snapshot,
+        }
+    }
+}
+
 /// `--script`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ScriptArg {
@@ -339,8 +369,29 @@ pub enum OperationsAction {
         id: String,
     },
     /// Remove what was kept for rollbacks whose window has closed
+    #[command(after_help = EXPIRE_HELP)]
     Expire,
 }
+
+const EXPIRE_HELP: &str = "\
+Kept trees and snapshots go, of all hosts that can be reached; a rollback is then
+no longer possible. Nothing goes before its window has closed. Run it by hand, or
+every hour by a timer (docs/systemd has both files):
+
+  # /etc/systemd/system/reprise-expire.service
+  [Service]
+  Type=oneshot
+  ExecStart=/usr/local/bin/reprise operations expire
+  SuccessExitStatus=1
+
+  # /etc/systemd/system/reprise-expire.timer
+  [Timer]
+  OnCalendar=hourly
+  Persistent=true
+  [Install]
+  WantedBy=timers.target
+
+  systemctl enable --now reprise-expire.timer";
 
 impl Cli {
     /// Whether standard output is for a program.

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use inquire::{Confirm, MultiSelect, Select, Text};
 use jiff::Zoned;
 use reprise_model::{
-    Adaptation, Choice, Contents, Destination, ItemKind, ItemRef, RestoreType, Selection, human_bytes,
+    Adaptation, Choice, Contents, Destination, ItemKind, ItemRef, Manner, Protect, RestoreType, Selection,
+    human_bytes,
 };
 
 use crate::args::{AdaptArg, RestoreArgs};
@@ -67,7 +68,38 @@ pub fn choice(args: &RestoreArgs, contents: &Contents, ui: &Ui) -> Result<Choice
         }
     };
     let asked_where = args.to.is_none() && !args.in_place && !args.express;
-    let mut choice = Choice { restore_type, items, destination, adaptation: args.adapt.into(), restart };
+    let manner = match (args.merge, args.only_changed) {
+        (true, _) => Manner::Merge,
+        (_, true) => Manner::OnlyChanged,
+        _ => Manner::Replace,
+    };
+    if manner != Manner::Replace && destination != Destination::InPlace {
+        return Err(Failure::new("--merge and --only-changed are for restores in place")
+            .hint("leave them out, or restore with --in-place"));
+    }
+    let protect = Protect::from(args.protect);
+    if protect != Protect::Auto && destination != Destination::InPlace {
+        return Err(Failure::new("--protect is for restores in place")
+            .hint("leave it out: elsewhere nothing that exists is touched"));
+    }
+    if protect != Protect::Auto && manner == Manner::Merge {
+        return Err(Failure::new("--merge removes nothing, and --protect snapshot writes over what differs")
+            .hint("leave --protect out: what differs is then kept beside"));
+    }
+    if args.backup_before && destination != Destination::InPlace {
+        return Err(Failure::new("--backup-before is for restores in place")
+            .hint("leave it out: elsewhere nothing that exists is touched"));
+    }
+    let mut choice = Choice {
+        restore_type,
+        items,
+        destination,
+        adaptation: args.adapt.into(),
+        restart,
+        manner,
+        protect,
+        backup_before: args.backup_before,
+    };
     let elsewhere = choice.destination != Destination::InPlace;
     if elsewhere && args.adapt == AdaptArg::None && asked_where && has_project(contents, &choice)? {
         choice.adaptation = adaptation(ui)?;

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{IsTerminal, Read};
 use std::os::fd::FromRawFd;
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use reprise_borg::PassphraseError;
 use secrecy::SecretString;
@@ -11,6 +12,16 @@ use secrecy::SecretString;
 /// The passphrase: `BORG_PASSPHRASE`, the output of `BORG_PASSCOMMAND`, what `BORG_PASSPHRASE_FD` holds, or
 /// what a person at the terminal types. Nothing when there is none of these.
 pub fn find() -> Result<Option<SecretString>, PassphraseError> {
+    // Asked for once: nobody sits there when the repository is opened again in the middle of a restore.
+    static FOUND: OnceLock<Option<SecretString>> = OnceLock::new();
+    if let Some(found) = FOUND.get() {
+        return Ok(found.clone());
+    }
+    let found = ask()?;
+    Ok(FOUND.get_or_init(|| found).clone())
+}
+
+fn ask() -> Result<Option<SecretString>, PassphraseError> {
     if let Ok(passphrase) = std::env::var("BORG_PASSPHRASE") {
         return Ok(Some(passphrase.into()));
     }

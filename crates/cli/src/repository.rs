@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use reprise_borg::{ArchiveEntry, OpenOptions, Repository, Server, Shell};
 use reprise_model::Message;
+use reprise_recipes::borg::BEFORE;
 
 use crate::env::Env;
 use crate::failure::Failure;
@@ -178,11 +179,16 @@ pub fn open_archive(location: &Location, env: &Env) -> Result<(Repository, Strin
     Ok((repository, name))
 }
 
-/// The entry called `name`; `latest` is the newest that is whole, unless an archive is called so.
+fn is_backup(entry: &ArchiveEntry) -> bool {
+    !entry.checkpoint && !entry.name.starts_with(BEFORE)
+}
+
+/// The entry called `name`; `latest` is the newest backup that is whole, unless an archive is called so. What a restore put aside
+/// (`--backup-before`) is none: it holds what was to be got rid of.
 pub fn entry<'r>(repository: &'r Repository, name: &str) -> Result<&'r ArchiveEntry, Failure> {
     let archives = repository.archives();
     let by_name = archives.iter().find(|entry| entry.name == name);
-    let newest = || archives.iter().rev().find(|entry| !entry.checkpoint).filter(|_| name == "latest");
+    let newest = || archives.iter().rev().find(|entry| is_backup(entry)).filter(|_| name == "latest");
     by_name.or_else(newest).ok_or_else(|| {
         let what = if archives.is_empty() {
             "the repository holds no archive yet".to_owned()

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::effects::{
-    AwaitHealthy, ComposeCreate, CreateContainer, CreateNetwork, CreateVolume, MakeDir, Place, SetAside,
-    Stage, StartContainer, StopContainer, Swap,
+    AwaitHealthy, BackUp, ComposeCreate, CreateContainer, CreateNetwork, CreateVolume, Keep, MakeDir, Mirror,
+    OpenStore, Place, SetAside, Snapshot, Stage, StartContainer, StopContainer, Swap,
 };
 use crate::{Cx, Effect, Error, Observed, Result, Script};
 
@@ -60,9 +60,13 @@ changes!(
     MakeDir,
     CreateVolume,
     CreateNetwork,
+    OpenStore,
     Stage,
     StopContainer,
+    BackUp,
+    Snapshot,
     Swap,
+    Mirror,
     Place,
     SetAside,
     ComposeCreate,
@@ -72,6 +76,44 @@ changes!(
 );
 
 impl Change {
+    /// Whether applying it reads the backup.
+    pub fn reads_backup(&self) -> bool {
+        match self {
+            Self::Stage(_) | Self::BackUp(_) => true,
+            Self::Mirror(mirror) => !mirror.way.is_staged(),
+            _ => false,
+        }
+    }
+
+    /// What it keeps for a rollback, in words for people: a path, or a name.
+    pub fn keeps(&self) -> Option<String> {
+        match self {
+            Self::Swap(swap) => Some(swap.kept.display().to_string()),
+            Self::Mirror(mirror) if mirror.keep == Keep::InStore => Some(mirror.store.display().to_string()),
+            Self::Snapshot(snapshot) => Some(snapshot.name()),
+            Self::SetAside(aside) => Some(format!("container {}", aside.kept)),
+            Self::BackUp(back_up) => Some(back_up.archive.clone()),
+            _ => None,
+        }
+    }
+
+    /// Whether what it keeps is still there when it was undone.
+    pub(crate) fn outlives_undoing(&self) -> bool {
+        matches!(self, Self::BackUp(_))
+    }
+
+    /// Removes what it keeps for a rollback; fine when that is gone. There is no undoing it afterwards.
+    pub(crate) fn forget(&self, cx: &Cx<'_>) -> Result<()> {
+        match self {
+            Self::Swap(swap) => Ok(cx.host.remove_tree(&swap.kept)?),
+            Self::Mirror(mirror) => mirror.forget(cx),
+            Self::Snapshot(snapshot) => snapshot.forget(cx),
+            Self::SetAside(aside) => aside.forget(cx),
+            Self::BackUp(back_up) => Ok(cx.source.remove_archive(&back_up.archive)?),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether it can be applied again on top of the steps after it, to make sure that it still holds. A
     /// tree that was staged and has gone to its place would be staged anew; a container that was stopped
     /// may run again by a later step, and one that made room has a successor.

@@ -44,6 +44,7 @@ pub fn drive(journal: &mut Journal, goal: Goal, cx: &Cx<'_>) -> Result<Outcome> 
     if goal == Goal::Applied {
         match in_time(journal, !completed, cx) {
             Ok(()) => {
+                look_after(journal, cx);
                 // The work is done; a full disk now must not undo it.
                 let _ = journal.append(Event::Finished { verdict: Verdict::Completed }, cx.clock);
                 return Ok(Outcome { verdict: Verdict::Completed, cause, stuck: None });
@@ -80,6 +81,19 @@ pub fn rehearse(journal: &Journal, goal: Goal, cx: &Cx<'_>) -> Result<()> {
             None => Ok(()),
             Some((_, error)) => Err(error),
         },
+    }
+}
+
+/// Says of a finished operation what must be known of what it keeps.
+fn look_after(journal: &mut Journal, cx: &Cx<'_>) {
+    let trouble = |step: &crate::Step| match &step.change {
+        Change::Snapshot(snapshot) => snapshot.trouble(cx).ok().flatten(),
+        _ => None,
+    };
+    let warnings: Vec<_> = journal.plan().steps.iter().filter_map(trouble).collect();
+    for warning in warnings {
+        cx.watch.warn(&warning);
+        let _ = journal.append(Event::Warned { warning }, cx.clock);
     }
 }
 
@@ -192,33 +206,22 @@ fn in_full(error: &Error) -> String {
     }
 }
 
-/// Removes what a completed operation kept for its rollback. From then on there is no way back.
+/// Removes what an operation that has ended still keeps: of a completed one, all that its rollback would need.
 pub fn expire(journal: &mut Journal, cx: &Cx<'_>) -> Result<()> {
     let state = journal.state();
-    if state.verdict != Some(Verdict::Completed) {
+    if !matches!(state.verdict, Some(Verdict::Completed | Verdict::RolledBack)) {
         return Err(Error::Refused {
             what: format!("operation {}", state.plan.id),
             why: "is not completed, so what it keeps may be all there is".to_owned(),
             hint: "resume it or roll it back first",
         });
     }
-    let steps = state.plan.steps.iter().zip(&state.steps);
-    let begun = |progress: &Progress| matches!(progress, Progress::Started(_) | Progress::Done(_));
-    let kept: Vec<Change> =
-        steps.filter(|(_, progress)| begun(progress)).map(|(step, _)| step.change.clone()).collect();
+    let changes: Vec<Change> = state.keeping().cloned().collect();
     // Recorded first: half removed, it is nothing to go back to.
     if !state.expired {
         journal.append(Event::Expired, cx.clock)?;
     }
-    for change in kept {
-        match change {
-            Change::Swap(swap) => cx.host.remove_tree(&swap.kept)?,
-            Change::SetAside(aside) => {
-                cx.host.docker().remove_container(&aside.kept, false)?;
-                cx.host.docker().remove_image(&aside.image())?;
-            }
-            _ => {}
-        }
-    }
-    Ok(())
+    // One that cannot be removed now must not keep the others.
+    changes.iter().map(|change| change.forget(cx)).fold(Ok(()), Result::and)?;
+    journal.append(Event::Cleared, cx.clock)
 }

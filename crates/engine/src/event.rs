@@ -109,6 +109,8 @@ pub enum Event {
     },
     /// What was kept for a rollback is gone: there is no way back.
     Expired,
+    /// All of that is removed.
+    Cleared,
 }
 
 /// An event and when it happened.

@@ -27,9 +27,9 @@ pub use cx::{Cx, Direction, Unwatched, Watch};
 pub use drive::{Outcome, drive, expire, rehearse};
 pub use effect::{Effect, Observed};
 pub use effects::{
-    AwaitHealthy, ComposeCreate, CreateContainer, CreateNetwork, CreateVolume, Edit, KEPT_LABEL, MakeDir,
-    OPERATION_LABEL, Place, Recorded as RecordedTexts, Service, SetAside, Stage, StartContainer,
-    StopContainer, Swap,
+    AwaitHealthy, BackUp, ComposeCreate, CreateContainer, CreateNetwork, CreateVolume, Edit, KEPT_LABEL,
+    Keep, Lvm, MakeDir, Mirror, OPERATION_LABEL, OpenStore, Place, Recorded as RecordedTexts, Service,
+    SetAside, Snapshot, SnapshotKind, Stage, StartContainer, StopContainer, Swap, Way,
 };
 pub use error::{Error, Result};
 pub use event::{Cause, Event, Goal, Recorded, Verdict};
@@ -38,5 +38,5 @@ pub use operations::{Exclusive, Operations};
 pub use plan::{Estimate, Plan, SourceRef, SpaceNeed, Step};
 pub use record::{Record, Status, StepRecord, StepStatus};
 pub use script::{Detail, Script, script};
-pub use source::{Extracted, Source, SourceError};
+pub use source::{Differences, Extracted, Source, SourceError};
 pub use state::{Progress, State};

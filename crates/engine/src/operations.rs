@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use reprise_model::OperationId;
 use rustix::fs::FlockOperation;
 
-use crate::{Clock, Error, Journal, Plan, Record, Recorded, Result};
+use crate::{Clock, Error, Journal, Plan, Record, Recorded, Result, State, Status};
 
 /// All operations recorded in a state directory.
 #[derive(Debug, Clone)]
@@ -135,6 +135,37 @@ impl Operations {
         let mut ids: Vec<OperationId> = names.filter_map(|name| name.parse().ok()).filter(begun).collect();
         ids.sort_unstable_by(|a, b| b.cmp(a));
         Ok(ids)
+    }
+
+    /// Fails while a later operation lies on what `id` changed: what that keeps is what `id` restored, so taking back the
+    /// earlier one first would leave neither.
+    pub fn expect_last(&self, id: &OperationId) -> Result<()> {
+        let plan_of = |id: &OperationId| -> Result<Option<Plan>> {
+            Ok(State::after(&self.events(id)?).map(|state| state.plan.clone()))
+        };
+        let Some(plan) = plan_of(id)? else { return Ok(()) };
+        let things = plan.changed_things();
+        for other in self.ids()?.into_iter().filter(|other| other != id) {
+            // One that cannot be read cannot be judged; a restore on top of it is refused, so it is none of the later ones.
+            let (Ok(record), Ok(Some(later))) = (self.record(&other), plan_of(&other)) else { continue };
+            let is_over = record.status == Status::RolledBack || record.expired;
+            let is_later = (later.created_at, &later.id) > (plan.created_at, &plan.id);
+            if is_over || !is_later || later.host != plan.host {
+                continue;
+            }
+            let theirs = later.changed_things();
+            if let Some(thing) = things.iter().find(|thing| theirs.iter().any(|their| their.meets(thing))) {
+                return Err(Error::Refused {
+                    what: format!("operation {id}"),
+                    why: format!(
+                        "operation {other} has changed {} since: roll that back first",
+                        thing.in_words()
+                    ),
+                    hint: "`reprise operations rollback` with that id; where its window has closed, `reprise operations expire`",
+                });
+            }
+        }
+        Ok(())
     }
 
     /// The one operation whose id begins with `prefix`; `latest` names the newest.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use reprise_host::{Command, Thing};
-use reprise_model::{Choice, Finding, Item, OperationId, Severity};
+use reprise_model::{Choice, Finding, Item, Message, OperationId, Severity};
 use serde::{Deserialize, Serialize};
 
 use crate::Change;
@@ -85,6 +85,9 @@ pub struct Plan {
     /// What it needs of each file system it writes to.
     #[serde(default)]
     pub space: Vec<SpaceNeed>,
+    /// How what is replaced is protected, where that is not only by exchanging whole trees: what it is, and what it costs.
+    #[serde(default)]
+    pub protections: Vec<Message>,
     /// Commands that a script must check for before it begins.
     #[serde(default)]
     pub needs: Vec<Command>,
@@ -117,9 +120,20 @@ impl Plan {
 
     /// What it works on, and no other operation may meanwhile.
     pub fn things(&self) -> Vec<Thing> {
+        self.things_of(|_| true)
+    }
+
+    /// What of that it changes: not the containers that it only stops and starts again.
+    pub fn changed_things(&self) -> Vec<Thing> {
+        self.things_of(|change| !matches!(change, Change::StopContainer(_) | Change::StartContainer(_)))
+    }
+
+    fn things_of(&self, counts: impl Fn(&Change) -> bool) -> Vec<Thing> {
         let thing = |step: &Step| match &step.change {
+            change if !counts(change) => None,
             Change::Swap(swap) => Some(Thing::Path(swap.target.clone())),
             Change::Place(place) => Some(Thing::Path(place.target.clone())),
+            Change::Mirror(mirror) => Some(Thing::Path(mirror.target.clone())),
             Change::CreateVolume(create) => Some(Thing::Volume(create.spec.name.clone())),
             Change::StopContainer(stop) => Some(Thing::Container(stop.container.clone())),
             Change::StartContainer(start) => Some(Thing::Container(start.container.clone())),
@@ -127,9 +141,13 @@ impl Plan {
             Change::SetAside(aside) => Some(Thing::Container(aside.container.clone())),
             Change::ComposeCreate(compose) => Some(Thing::Path(compose.project.directory.clone())),
             // Several operations may need one network, and each leaves it to the others.
-            Change::CreateNetwork(_) | Change::Stage(_) | Change::MakeDir(_) | Change::AwaitHealthy(_) => {
-                None
-            }
+            Change::CreateNetwork(_)
+            | Change::Stage(_)
+            | Change::MakeDir(_)
+            | Change::OpenStore(_)
+            | Change::BackUp(_)
+            | Change::Snapshot(_)
+            | Change::AwaitHealthy(_) => None,
         };
         let mut things: Vec<Thing> = self.steps.iter().filter_map(thing).collect();
         for step in &self.steps {
@@ -142,8 +160,23 @@ impl Plan {
         things
     }
 
+    /// What it restores that no script can; nothing where one can do all of it.
+    pub fn beyond_a_script(&self) -> Option<&Path> {
+        self.steps.iter().find_map(|step| match &step.change {
+            Change::Mirror(mirror) => Some(mirror.target.as_path()),
+            _ => None,
+        })
+    }
+
     /// Where `item` goes.
     pub fn target_of(&self, item: &Item) -> Option<&Path> {
+        let mirrored = self.steps.iter().find_map(|step| match &step.change {
+            Change::Mirror(mirror) if mirror.from == item.path => Some(mirror.target.as_path()),
+            _ => None,
+        });
+        if mirrored.is_some() {
+            return mirrored;
+        }
         let staged = self.steps.iter().find_map(|step| match &step.change {
             Change::Stage(stage) if stage.from == item.path => Some(stage.into.as_path()),
             _ => None,

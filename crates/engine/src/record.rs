@@ -70,12 +70,16 @@ pub struct Record {
     pub steps: Vec<StepRecord>,
     /// Containers it stops, in that order.
     pub stopped_containers: Vec<String>,
-    /// Trees and containers that it replaced and keeps for a rollback, while it does.
+    /// What it keeps of what it replaced, while it does: trees, containers, snapshots, archives.
     pub kept: Vec<String>,
+    /// Until when that is kept; nothing where it keeps nothing, or has not ended.
+    pub kept_until: Option<Timestamp>,
     /// Until when it can be rolled back; nothing when it cannot.
     pub rollback_until: Option<Timestamp>,
     /// Whether what it kept has been removed.
     pub expired: bool,
+    /// Whether all of that is known to be gone.
+    pub cleared: bool,
     /// What made it fail.
     pub error: Option<String>,
     /// What to do about that.
@@ -100,9 +104,15 @@ impl Record {
         };
         let finished_at = state.verdict.and_then(|_| last(events, |e| matches!(e, Event::Finished { .. })));
         let window = SignedDuration::from_secs(plan.window_seconds as i64);
-        let rollback_until = finished_at
-            .filter(|_| status == Status::Completed && !state.expired)
-            .and_then(|at| at.checked_add(window).ok());
+        let closes = finished_at.and_then(|at| at.checked_add(window).ok()).filter(|_| !state.expired);
+        let rollback_until = closes.filter(|_| status == Status::Completed);
+        let kept = if state.expired { Vec::new() } else { kept(&state) };
+        let kept_until = closes.filter(|_| match status {
+            // Even one that cannot be rolled back has made something that is to go.
+            Status::Completed => true,
+            Status::RolledBack => !kept.is_empty(),
+            _ => false,
+        });
         let (error, hint) = failure(&state, events);
         Some(Self {
             id: plan.id.clone(),
@@ -116,9 +126,11 @@ impl Record {
             items: plan.items.clone(),
             steps: steps(&state),
             stopped_containers: plan.stops().map(ToOwned::to_owned).collect(),
-            kept: if state.expired { Vec::new() } else { kept(&state) },
+            kept,
+            kept_until,
             rollback_until,
             expired: state.expired,
+            cleared: state.cleared,
             error,
             hint,
             warnings: warnings(events),
@@ -162,14 +174,7 @@ fn steps(state: &State<'_>) -> Vec<StepRecord> {
 }
 
 fn kept(state: &State<'_>) -> Vec<String> {
-    let begun = |progress: &Progress| matches!(progress, Progress::Started(_) | Progress::Done(_));
-    let steps = state.plan.steps.iter().zip(&state.steps).filter(|(_, progress)| begun(progress));
-    let kept = steps.filter_map(|(step, _)| match &step.change {
-        Change::Swap(swap) => Some(swap.kept.display().to_string()),
-        Change::SetAside(aside) => Some(format!("container {}", aside.kept)),
-        _ => None,
-    });
-    kept.collect()
+    state.keeping().filter_map(Change::keeps).collect()
 }
 
 fn failure(state: &State<'_>, events: &[Recorded]) -> (Option<String>, Option<String>) {

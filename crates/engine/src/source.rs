@@ -1,9 +1,11 @@
 //! The port to backups. The engine asks for trees; what an archive is, it does not know.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use reprise_host::Found;
 use reprise_model::Observer;
 
 /// What an extraction wrote.
@@ -18,6 +20,18 @@ pub struct Extracted {
     /// What was not restored as it was but loses no content, such as an attribute that the file system
     /// does not know. For people.
     pub warnings: Vec<String>,
+}
+
+/// How a directory differs from what a backup holds. All paths are relative to it; its own is empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Differences {
+    /// What is to be made anew, directories before what is in them: what is missing, of another kind, holds something else,
+    /// or is no directory and has other attributes. All names of a file, if one of them is.
+    pub anew: Vec<PathBuf>,
+    /// Directories that are there and have other attributes.
+    pub directories: Vec<PathBuf>,
+    /// What the backup does not hold, directories before what is in them.
+    pub extra: Vec<PathBuf>,
 }
 
 /// A source that could not give what was asked for.
@@ -54,7 +68,7 @@ impl SourceError {
     }
 }
 
-/// A backup that trees are extracted from.
+/// A backup that trees are extracted from, among others of its kind.
 pub trait Source: Send + Sync {
     /// Writes what the backup holds at `path` (no leading slash) as `to`, which does not exist yet but
     /// whose parent does. All or an error: a tree with something missing is not a success. What was
@@ -70,9 +84,45 @@ pub trait Source: Send + Sync {
         observer: &dyn Observer,
     ) -> Result<Extracted, SourceError>;
 
+    /// How the directory `root` of this machine differs from what the backup holds at `path`; `present` is all that is to be
+    /// looked at below it. Content is compared, whatever names and times say.
+    fn differences(
+        &self,
+        path: &str,
+        root: &Path,
+        present: &[Found],
+        observer: &dyn Observer,
+    ) -> Result<Differences, SourceError>;
+
+    /// [`Source::extract`] of only those entries below `path` that are `wanted`, as [`Differences`] names them; directories
+    /// that lead to them are made.
+    fn extract_some(
+        &self,
+        path: &str,
+        wanted: &BTreeSet<PathBuf>,
+        to: &Path,
+        observer: &dyn Observer,
+    ) -> Result<Extracted, SourceError>;
+
     /// The content of the regular file at `path`; fails when it has more than `limit` bytes.
     fn read(&self, path: &str, limit: u64) -> Result<Vec<u8>, SourceError>;
 
     /// Fails when [`Source::extract`] could not even begin with `path`.
     fn check(&self, path: &str) -> Result<(), SourceError>;
+
+    /// Whether there is an archive called `name` where the backup is.
+    fn has_archive(&self, name: &str) -> Result<bool, SourceError>;
+
+    /// Makes an archive called `name` there, of what lies at `paths` on this machine but for what lies at `except`. It is
+    /// there as a whole or not at all. Returns what could not be read, for people.
+    fn back_up(
+        &self,
+        name: &str,
+        paths: &[PathBuf],
+        except: &[PathBuf],
+        observer: &dyn Observer,
+    ) -> Result<Vec<String>, SourceError>;
+
+    /// Removes the archive called `name`; fine when there is none.
+    fn remove_archive(&self, name: &str) -> Result<(), SourceError>;
 }

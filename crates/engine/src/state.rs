@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::{Cause, Event, Goal, Plan, Recorded, Verdict};
+use crate::{Cause, Change, Event, Goal, Plan, Recorded, Verdict};
 
 /// How far one step has come.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,14 +24,18 @@ pub struct State<'a> {
     pub plan: &'a Plan,
     /// How far each of its steps has come.
     pub steps: Vec<Progress>,
+    /// Whether each of them was ever begun, undone or not.
+    pub was_begun: Vec<bool>,
     /// Where it was last driven to.
     pub goal: Goal,
     /// Why.
     pub cause: Cause,
     /// How driving ended, unless it was cut off.
     pub verdict: Option<Verdict>,
-    /// Whether what was kept for a rollback is gone.
+    /// Whether what was kept is gone, or going.
     pub expired: bool,
+    /// Whether that is known: the removal may have been cut off, or have failed for a part.
+    pub cleared: bool,
 }
 
 impl<'a> State<'a> {
@@ -41,10 +45,12 @@ impl<'a> State<'a> {
         let mut state = Self {
             plan,
             steps: vec![Progress::Pending; plan.steps.len()],
+            was_begun: vec![false; plan.steps.len()],
             goal: Goal::Applied,
             cause: Cause::Asked,
             verdict: None,
             expired: false,
+            cleared: false,
         };
         for recorded in &events[1..] {
             state.apply(&recorded.event);
@@ -64,8 +70,14 @@ impl<'a> State<'a> {
             }
             Event::Finished { verdict } => self.verdict = Some(*verdict),
             Event::Expired => self.expired = true,
+            Event::Cleared => self.cleared = true,
             Event::Satisfied { step } => self.set(*step, Progress::Satisfied),
-            Event::Started { step, before } => self.set(*step, Progress::Started(before.clone())),
+            Event::Started { step, before } => {
+                self.set(*step, Progress::Started(before.clone()));
+                if let Some(was_begun) = self.was_begun.get_mut(*step) {
+                    *was_begun = true;
+                }
+            }
             Event::Undone { step } => self.set(*step, Progress::Pending),
             Event::Done { step } => {
                 if let Some(Progress::Started(before)) = self.steps.get(*step) {
@@ -95,6 +107,16 @@ impl<'a> State<'a> {
         {
             *progress = Progress::Started(before.take());
         }
+    }
+
+    /// The changes that may keep something.
+    pub(crate) fn keeping(&self) -> impl Iterator<Item = &'a Change> {
+        let begun = |progress: &Progress| matches!(progress, Progress::Started(_) | Progress::Done(_));
+        let steps = self.plan.steps.iter().zip(&self.steps).zip(&self.was_begun);
+        let keeping = steps.filter(move |((step, progress), was_begun)| {
+            begun(progress) || **was_begun && step.change.outlives_undoing()
+        });
+        keeping.map(|((step, _), _)| &step.change)
     }
 
     fn set(&mut self, step: usize, progress: Progress) {

@@ -43,14 +43,16 @@ pub enum Thing {
 }
 
 impl Thing {
-    fn meets(&self, other: &Self) -> bool {
+    /// Whether one is, or lies in, the other.
+    pub fn meets(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Path(a), Self::Path(b)) => a.starts_with(b) || b.starts_with(a),
             _ => self == other,
         }
     }
 
-    fn in_words(&self) -> String {
+    /// What it is, for people.
+    pub fn in_words(&self) -> String {
         match self {
             Self::Path(path) => path.display().to_string(),
             Self::Container(name) => format!("container {name}"),

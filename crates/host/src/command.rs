@@ -5,7 +5,7 @@ use std::fmt;
 use std::io::{Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use wait_timeout::ChildExt;
@@ -138,6 +138,15 @@ pub(crate) const SECRETS: [&str; 4] =
 /// Runs `command` on this machine, in a process group of its own: a Ctrl+C meant for Reprise must not
 /// cut a `docker stop` in half. Fails when it ends badly or not in time.
 pub fn run_local(command: &Command) -> Result<Output> {
+    // Nobody cancels it, so it says something.
+    run_local_unless(&|| false, command).map(Option::unwrap_or_default)
+}
+
+/// How long a program may take to end when it is told to.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// The same. Nothing when `cancelled` said so, and it was told to end before it had.
+pub fn run_local_unless(cancelled: &dyn Fn() -> bool, command: &Command) -> Result<Option<Output>> {
     let mut process = std::process::Command::new(&command.program);
     for name in SECRETS {
         process.env_remove(name);
@@ -150,6 +159,7 @@ pub fn run_local(command: &Command) -> Result<Output> {
     unsafe {
         process.pre_exec(with_us);
     }
+    let failed = |source| Error::Start { program: command.program.clone(), source };
     let mut child = process
         .args(&command.args)
         .stdin(if command.input.0.is_empty() { Stdio::null() } else { Stdio::piped() })
@@ -157,7 +167,7 @@ pub fn run_local(command: &Command) -> Result<Output> {
         .stderr(Stdio::piped())
         .process_group(0)
         .spawn()
-        .map_err(|source| Error::Start { program: command.program.clone(), source })?;
+        .map_err(failed)?;
     let stdout = child.stdout.take().map(drain);
     let stderr = child.stderr.take().map(drain);
     if let Some(mut stdin) = child.stdin.take() {
@@ -165,14 +175,25 @@ pub fn run_local(command: &Command) -> Result<Output> {
         // One that ends before it has read all tells why by itself.
         std::thread::spawn(move || drop(stdin.write_all(&input)));
     }
-    let ended = child
-        .wait_timeout(command.limit)
-        .map_err(|source| Error::Start { program: command.program.clone(), source })?;
-    if ended.is_none()
-        && let Some(group) = rustix::process::Pid::from_raw(child.id() as i32)
-    {
-        // The whole group: a shell's children would keep the pipes open.
-        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    let group = rustix::process::Pid::from_raw(child.id() as i32);
+    // The whole group: a shell's children would keep the pipes open.
+    let signal = |signal| group.map(|group| rustix::process::kill_process_group(group, signal));
+    let until = Instant::now() + command.limit;
+    let mut is_cancelled = false;
+    let ended = loop {
+        let rest = until.saturating_duration_since(Instant::now());
+        let ended = child.wait_timeout(rest.min(Duration::from_millis(200))).map_err(failed)?;
+        if ended.is_some() || rest.is_zero() {
+            break ended;
+        }
+        if cancelled() {
+            is_cancelled = true;
+            let _ = signal(rustix::process::Signal::TERM);
+            break child.wait_timeout(GRACE).map_err(failed)?;
+        }
+    };
+    if ended.is_none() {
+        let _ = signal(rustix::process::Signal::KILL);
         let _ = child.wait();
     }
     let collect = |thread: Option<std::thread::JoinHandle<Vec<u8>>>| {
@@ -181,7 +202,8 @@ pub fn run_local(command: &Command) -> Result<Output> {
     let output =
         Output { stdout: collect(stdout), stderr: String::from_utf8_lossy(&collect(stderr)).into_owned() };
     match ended {
-        Some(status) if status.success() => Ok(output),
+        Some(status) if status.success() => Ok(Some(output)),
+        _ if is_cancelled => Ok(None),
         Some(status) => Err(Error::Command {
             command: command.to_string(),
             status: in_words(status),

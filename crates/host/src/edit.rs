@@ -39,7 +39,7 @@ fn like(file: &File, meta: &Metadata) -> io::Result<()> {
 }
 
 /// Opens `path` below `root` without following any link.
-fn open_beneath(root: &Path, path: &Path, flags: OFlags) -> io::Result<rustix::fd::OwnedFd> {
+pub(crate) fn open_beneath(root: &Path, path: &Path, flags: OFlags) -> io::Result<rustix::fd::OwnedFd> {
     let root =
         rustix::fs::openat(CWD, root, OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };

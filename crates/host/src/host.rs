@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Claim, Claimed, Container, Docker, Result};
+use crate::{Attributes, Claim, Claimed, Command, Container, Docker, Found, Move, Output, Result};
 
 /// What names a file within its file system, whatever it is called. It stays over renames and reboots, and
 /// no later file is taken for it: numbers are used again, births are not.
@@ -107,7 +107,7 @@ pub trait Host: Send + Sync {
     /// The content of the regular file `path`; fails when it has more than `limit` bytes.
     fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>>;
 
-    /// Makes one directory with these permissions; fine, and left as it is, when it is there.
+    /// Makes one directory with these permissions; fine, and left as it is, when it is there. A link to one is not one.
     fn make_dir(&self, path: &Path, mode: u32) -> Result<()>;
 
     /// Removes an empty directory; fine when it is gone. False when it holds something and stays.
@@ -131,6 +131,37 @@ pub trait Host: Send + Sync {
 
     /// Called when the tree at `path` is written: makes it last through a power cut.
     fn tree_written(&self, path: &Path) -> Result<()>;
+
+    /// Everything below the directory `path` on its file system, directories before what is in them, but for `except`
+    /// (paths relative to it) and what is below those.
+    fn walk(&self, path: &Path, except: &[PathBuf]) -> Result<Vec<Found>>;
+
+    /// Carries names out of `tree` into `store` and back, one after the other, and makes that last through a power cut. All
+    /// within one file system; nothing is replaced, and no symbolic link is followed at or below `tree` and `store`: whoever
+    /// can write there must not decide what is moved. Over SSH, only names at the top of `tree` can be carried.
+    fn carry(&self, tree: &Path, store: &Path, moves: &[Move]) -> Result<()>;
+
+    /// What the directory `path` has besides what is in it. Attributes that this host cannot tell are none.
+    fn attributes(&self, path: &Path) -> Result<Attributes>;
+
+    /// Gives the directory `path` of `tree`, or `tree` itself where that is empty, these attributes. No symbolic link is
+    /// followed at or below `tree`. Over SSH, only `tree` itself can be given any.
+    fn set_attributes(&self, tree: &Path, path: &Path, attributes: &Attributes) -> Result<()>;
+
+    /// Writes the small file `path`, which only its owner can read: all of it, on disk, or nothing. What lies there, or
+    /// beside it as `….part`, is replaced and never followed.
+    fn write(&self, path: &Path, content: &[u8]) -> Result<()>;
+
+    /// Runs a command that only looks.
+    fn ask(&self, command: &Command) -> Result<Output>;
+
+    /// Runs a command that changes something.
+    fn run(&self, command: &Command) -> Result<Output>;
+
+    /// Whether changes are only pretended, and content never held.
+    fn pretends(&self) -> bool {
+        false
+    }
 
     /// Room on the file system of `path`, or of its nearest ancestor that exists.
     fn space(&self, path: &Path) -> Result<Space>;

@@ -5,11 +5,13 @@
 //! [`OverlayHost`] answers like another host after changes that were never made, which is what a dry run runs
 //! against. A [`Claim`] makes known on the machine itself what is being worked on.
 
+mod carry;
 mod claim;
 mod command;
 mod docker;
 mod edit;
 mod error;
+mod here;
 mod host;
 mod local;
 mod mounts;
@@ -17,8 +19,9 @@ mod mutable;
 mod overlay;
 mod ssh;
 
+pub use carry::{Attributes, Found, Move, any_path};
 pub use claim::{Claim, Claimed, Thing, claims_directory};
-pub use command::{Command, Output, quote, run_local};
+pub use command::{Command, Output, quote, run_local, run_local_unless};
 pub use docker::commands as docker_commands;
 pub use docker::{
     Blueprint, Compose, ComposeForm, ComposeProject, Container, Docker, DockerCli, Endpoint, Engine, Health,

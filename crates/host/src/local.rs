@@ -14,7 +14,8 @@ use crate::edit::edit;
 use crate::mounts;
 use crate::mutable::make_mutable;
 use crate::{
-    Claim, Claimed, Command, Error, FileKind, Host, Inode, Output, Result, Space, Stat, Tree, run_local,
+    Attributes, Claim, Claimed, Command, Error, FileKind, Found, Host, Inode, Move, Output, Result, Space,
+    Stat, Tree, here, run_local,
 };
 
 /// This machine, its files as the process may touch them, and the Docker engine that `docker` reaches.
@@ -105,7 +106,7 @@ impl Host for LocalHost {
         let mode = fs::Permissions::from_mode(mode);
         match fs::create_dir(path).and_then(|()| fs::set_permissions(path, mode)) {
             Ok(()) => sync_parent(path),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && is_real_dir(path) => Ok(()),
             Err(error) => Err(Error::file("make directory", path, error)),
         }
     }
@@ -173,6 +174,34 @@ impl Host for LocalHost {
         attempt().map_err(|error| Error::file("sync", path, error))
     }
 
+    fn walk(&self, path: &Path, except: &[PathBuf]) -> Result<Vec<Found>> {
+        here::walk(path, except)
+    }
+
+    fn carry(&self, tree: &Path, store: &Path, moves: &[Move]) -> Result<()> {
+        here::carry(tree, store, moves)
+    }
+
+    fn attributes(&self, path: &Path) -> Result<Attributes> {
+        here::attributes(path)
+    }
+
+    fn set_attributes(&self, tree: &Path, path: &Path, attributes: &Attributes) -> Result<()> {
+        here::set_attributes(tree, path, attributes)
+    }
+
+    fn write(&self, path: &Path, content: &[u8]) -> Result<()> {
+        here::write(path, content)
+    }
+
+    fn ask(&self, command: &Command) -> Result<Output> {
+        run_local(command)
+    }
+
+    fn run(&self, command: &Command) -> Result<Output> {
+        run_local(command)
+    }
+
     fn space(&self, path: &Path) -> Result<Space> {
         let mut at = path;
         while self.stat(at)?.is_none() {
@@ -203,13 +232,17 @@ impl Host for LocalHost {
     }
 }
 
+fn is_real_dir(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir())
+}
+
 /// When the file was made, in nanoseconds since 1970, or 0.
 fn born(meta: &fs::Metadata) -> i64 {
     let since = meta.created().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
     since.map_or(0, |since| since.as_nanos() as i64)
 }
 
-fn kind(meta: &fs::Metadata) -> FileKind {
+pub(crate) fn kind(meta: &fs::Metadata) -> FileKind {
     let kind = meta.file_type();
     if kind.is_file() {
         FileKind::File

@@ -15,7 +15,10 @@ use crate::docker::{
     Blueprint, Compose, ComposeProject, Container, Docker, Endpoint, Engine, Health, NetworkSpec, ObjectKind,
     Volume, VolumeSpec,
 };
-use crate::{Claim, Claimed, Error, FileKind, Host, Inode, Result, Space, Stat, Tree};
+use crate::{
+    Attributes, Claim, Claimed, Command, Error, FileKind, Found, Host, Inode, Move, Output, Result, Space,
+    Stat, Tree,
+};
 
 /// A host with pretended changes on top of `base`.
 pub struct OverlayHost<'a> {
@@ -196,6 +199,48 @@ impl Host for OverlayHost<'_> {
     fn tree_written(&self, path: &Path) -> Result<()> {
         self.changes().create(path);
         Ok(())
+    }
+
+    fn walk(&self, path: &Path, except: &[PathBuf]) -> Result<Vec<Found>> {
+        match self.changes().resolve(path) {
+            Leads::Base(real) => self.base.walk(&real, except),
+            Leads::New(_) => Ok(Vec::new()),
+            Leads::Nowhere => Err(Self::missing("list", path)),
+        }
+    }
+
+    fn carry(&self, _tree: &Path, _store: &Path, _moves: &[Move]) -> Result<()> {
+        Ok(())
+    }
+
+    fn attributes(&self, path: &Path) -> Result<Attributes> {
+        match self.changes().resolve(path) {
+            Leads::Base(real) => self.base.attributes(&real),
+            Leads::New(_) => {
+                Ok(Attributes { mode: 0o755, uid: 0, gid: 0, seconds: 0, nanoseconds: 0, xattrs: Vec::new() })
+            }
+            Leads::Nowhere => Err(Self::missing("look at", path)),
+        }
+    }
+
+    fn set_attributes(&self, _tree: &Path, _path: &Path, _attributes: &Attributes) -> Result<()> {
+        Ok(())
+    }
+
+    fn write(&self, _path: &Path, _content: &[u8]) -> Result<()> {
+        Ok(())
+    }
+
+    fn ask(&self, command: &Command) -> Result<Output> {
+        self.base.ask(command)
+    }
+
+    fn run(&self, _command: &Command) -> Result<Output> {
+        Ok(Output::default())
+    }
+
+    fn pretends(&self) -> bool {
+        true
     }
 
     fn space(&self, path: &Path) -> Result<Space> {

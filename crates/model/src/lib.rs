@@ -14,4 +14,6 @@ pub use human::{human_bytes, human_seconds};
 pub use id::{OperationId, ParseOperationIdError};
 pub use message::{Arg, Lang, Message, known_keys};
 pub use observe::{Observer, Unobserved};
-pub use selection::{Adaptation, Choice, Destination, RestoreType, Selection, SelectionError};
+pub use selection::{
+    Adaptation, Choice, Destination, Manner, Protect, RestoreType, Selection, SelectionError,
+};

@@ -33,6 +33,30 @@ pub enum Adaptation {
     GenerateNew,
 }
 
+/// How much of what is there gives way to what is restored in place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Manner {
+    /// All of it: the whole tree is restored beside it, and takes its place.
+    #[default]
+    Replace,
+    /// What differs from the archive, by content: the same in the end, with the least writing.
+    OnlyChanged,
+    /// What is missing or differs. What the archive does not hold stays.
+    Merge,
+}
+
+/// What makes a restore in place undoable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Protect {
+    /// What is replaced is kept on its file system, exchanged as a whole where that can be.
+    #[default]
+    Auto,
+    /// A snapshot of the file system; what is replaced is written over.
+    Snapshot,
+}
+
 /// Where restored items go.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -56,6 +80,15 @@ pub struct Choice {
     pub adaptation: Adaptation,
     /// Whether containers stopped for the restore are started again.
     pub restart: bool,
+    /// How much gives way.
+    #[serde(default)]
+    pub manner: Manner,
+    /// What makes it undoable.
+    #[serde(default)]
+    pub protect: Protect,
+    /// Whether what is there goes into an archive of the repository before.
+    #[serde(default)]
+    pub backup_before: bool,
 }
 
 /// The chosen items of an archive.
@@ -185,6 +218,9 @@ mod tests {
             destination: Destination::InPlace,
             adaptation: Adaptation::None,
             restart: true,
+            manner: Manner::default(),
+            protect: Protect::default(),
+            backup_before: false,
         }
     }
 

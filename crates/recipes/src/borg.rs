@@ -1,73 +1,111 @@
 //! Borg archives behind the engine's and the analysis' ports.
 
+mod differing;
+mod keep;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::io::Write;
-use std::path::Path;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use reprise_borg::{
     Archive, Catalogue, Error, Extraction, Kind, Placement, Problem, ProblemKind, Report, Repository,
+    Selection,
 };
-use reprise_engine::{Extracted, Source, SourceError, SourceRef};
+use reprise_engine::{Differences, Extracted, Source, SourceError, SourceRef};
+use reprise_host::Found;
 use reprise_model::{Observer, Unobserved};
 
 use crate::backup::{Backup, Entry, EntryKind};
 
+pub use keep::{BEFORE, Passphrase, create};
+
 /// Warnings passed on one by one; further ones are only counted.
 const WARNINGS: usize = 20;
 
-/// Opens the repository: asked for at most once, and only when something is to be read from it. A rollback
-/// needs no passphrase.
-type Open<'a> = Box<dyn FnOnce() -> Result<Repository, Error> + Send + 'a>;
+/// Opens the repository; only asked for when something is to be read from it: a rollback needs no passphrase.
+type Open<'a> = Box<dyn Fn() -> Result<Repository, Error> + Send + Sync + 'a>;
 
 /// One archive of a Borg repository.
 pub struct BorgArchive<'a> {
     archive: String,
     /// The id it must have, if it is known from before.
     id: Option<String>,
-    open: Mutex<Option<Open<'a>>>,
-    repository: OnceLock<Repository>,
+    /// The repository, as `borg` takes it.
+    location: String,
+    open: Open<'a>,
+    passphrase: Passphrase<'a>,
+    repository: Mutex<Option<Arc<Repository>>>,
     /// Its items, once somebody asked for them: an analysis goes through them several times.
     catalogue: OnceLock<Catalogue>,
 }
 
 impl<'a> BorgArchive<'a> {
-    /// The archive called `archive` of an open repository.
+    /// The archive that a plan takes its content from. `open` opens its repository, again once something was written to it;
+    /// `passphrase` is asked for when that is to be done.
+    pub fn new(
+        source: &SourceRef,
+        passphrase: Passphrase<'a>,
+        open: impl Fn() -> Result<Repository, Error> + Send + Sync + 'a,
+    ) -> Self {
+        Self {
+            archive: source.archive.clone(),
+            id: Some(source.id.clone()),
+            location: source.repository.clone(),
+            open: Box::new(open),
+            passphrase,
+            repository: Mutex::default(),
+            catalogue: OnceLock::new(),
+        }
+    }
+
+    /// The archive called `archive` of an open repository, to be read and no more.
     pub fn of(repository: Repository, archive: &str) -> Self {
         Self {
             archive: archive.to_owned(),
             id: None,
-            open: Mutex::new(None),
-            repository: OnceLock::from(repository),
+            location: repository.location().to_owned(),
+            open: Box::new(|| Err(Error::Invalid { reason: "it was opened to be read".to_owned() })),
+            passphrase: &|| Ok(None),
+            repository: Mutex::new(Some(Arc::new(repository))),
             catalogue: OnceLock::new(),
         }
     }
 
-    /// The archive that an earlier plan took its content from; `open` opens its repository.
-    pub fn of_plan(source: &SourceRef, open: impl FnOnce() -> Result<Repository, Error> + Send + 'a) -> Self {
-        Self {
-            archive: source.archive.clone(),
-            id: Some(source.id.clone()),
-            open: Mutex::new(Some(Box::new(open))),
-            repository: OnceLock::new(),
-            catalogue: OnceLock::new(),
-        }
+    /// The same with the repository opened already.
+    #[must_use]
+    pub fn opened(self, repository: Repository) -> Self {
+        Self { repository: Mutex::new(Some(Arc::new(repository))), ..self }
     }
 
-    /// The archive itself, for looking at its description.
-    pub fn archive(&self) -> Result<Archive<'_>, SourceError> {
+    fn held(&self) -> MutexGuard<'_, Option<Arc<Repository>>> {
+        self.repository.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn repository(&self) -> Result<Arc<Repository>, SourceError> {
         // One thread opens, the others wait for it here.
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(open) = open.take() {
-            let repository = open().map_err(|error| source_error(&error))?;
-            let _ = self.repository.set(repository);
+        let mut held = self.held();
+        if let Some(repository) = &*held {
+            return Ok(Arc::clone(repository));
         }
-        drop(open);
-        let repository = self.repository.get().ok_or_else(|| SourceError::Unreadable {
-            message: "the repository could not be opened".to_owned(),
-            hint: None,
-        })?;
+        let repository = Arc::new((self.open)().map_err(|error| source_error(&error))?);
+        *held = Some(Arc::clone(&repository));
+        Ok(repository)
+    }
+
+    /// Lets go of the repository, and so of its lock.
+    fn close(&self) {
+        self.held().take();
+    }
+
+    /// Lets `work` have the archive itself and its repository.
+    pub fn with<T>(
+        &self,
+        work: impl FnOnce(&Archive<'_>, &Repository) -> Result<T, SourceError>,
+    ) -> Result<T, SourceError> {
+        let repository = self.repository()?;
         let archive = repository.archive(&self.archive).map_err(|error| source_error(&error))?;
         match &self.id {
             Some(id) if archive.info().id.to_string() != *id => Err(SourceError::Unreadable {
@@ -76,7 +114,7 @@ impl<'a> BorgArchive<'a> {
                     "an archive of the same name was made since; roll back and restore again".to_owned(),
                 ),
             }),
-            _ => Ok(archive),
+            _ => work(&archive, &repository),
         }
     }
 
@@ -85,7 +123,8 @@ impl<'a> BorgArchive<'a> {
         if let Some(catalogue) = self.catalogue.get() {
             return Ok(catalogue);
         }
-        let catalogue = self.archive()?.catalogue(None, observer).map_err(|error| source_error(&error))?;
+        let catalogue =
+            self.with(|archive, _| archive.catalogue(None, observer).map_err(|error| source_error(&error)))?;
         match catalogue.lost().first() {
             Some(lost) => Err(source_error(&lost.clone().into())),
             None => Ok(self.catalogue.get_or_init(|| catalogue)),
@@ -105,20 +144,29 @@ pub fn source_error(error: &Error) -> SourceError {
     }
 }
 
+/// The directory of `path` and its name there.
+fn parts(path: &Path) -> Result<(&Path, &OsStr), SourceError> {
+    let unusable = || SourceError::Unwritable {
+        message: format!("{} cannot be extracted to", path.display()),
+        hint: None,
+    };
+    Ok((path.parent().ok_or_else(unusable)?, path.file_name().ok_or_else(unusable)?))
+}
+
+/// `inner` below `outer`, either of which may be empty.
+fn joined(outer: &[u8], inner: &[u8]) -> Vec<u8> {
+    let slash: &[u8] = if outer.is_empty() || inner.is_empty() { b"" } else { b"/" };
+    [outer, slash, inner].concat()
+}
+
 impl Source for BorgArchive<'_> {
     fn extract(&self, path: &str, to: &Path, observer: &dyn Observer) -> Result<Extracted, SourceError> {
-        let unusable = || SourceError::Unwritable {
-            message: format!("{} cannot be extracted to", to.display()),
-            hint: None,
-        };
-        let root = to.parent().ok_or_else(unusable)?;
-        let name = to.file_name().ok_or_else(unusable)?;
+        let (root, name) = parts(to)?;
         let placement = Placement::new(path, name.as_encoded_bytes());
-        let report = self
-            .archive()?
-            .extract(&Extraction::of([placement]), root, observer)
-            .map_err(|error| source_error(&error))?;
-        complete(&report)
+        self.with(|archive, _| {
+            let report = archive.extract(&Extraction::of([placement]), root, observer);
+            complete(&report.map_err(|error| source_error(&error))?)
+        })
     }
 
     fn stream(
@@ -129,11 +177,39 @@ impl Source for BorgArchive<'_> {
         observer: &dyn Observer,
     ) -> Result<Extracted, SourceError> {
         let placement = Placement::new(path, name.as_encoded_bytes());
-        let report = self
-            .archive()?
-            .export_tar(&Extraction::of([placement]), to, observer)
-            .map_err(|error| source_error(&error))?;
-        complete(&report)
+        self.with(|archive, _| {
+            let report = archive.export_tar(&Extraction::of([placement]), to, observer);
+            complete(&report.map_err(|error| source_error(&error))?)
+        })
+    }
+
+    fn differences(
+        &self,
+        path: &str,
+        root: &Path,
+        present: &[Found],
+        observer: &dyn Observer,
+    ) -> Result<Differences, SourceError> {
+        differing::differences(self, path, root, present, observer)
+    }
+
+    fn extract_some(
+        &self,
+        path: &str,
+        wanted: &BTreeSet<PathBuf>,
+        to: &Path,
+        observer: &dyn Observer,
+    ) -> Result<Extracted, SourceError> {
+        let (root, name) = parts(to)?;
+        let whole = |inner: &PathBuf| joined(path.as_bytes(), inner.as_os_str().as_bytes());
+        let placement = Placement {
+            selection: Selection::of_paths(wanted.iter().map(whole)),
+            ..Placement::new(path, name.as_encoded_bytes())
+        };
+        self.with(|archive, _| {
+            let report = archive.extract(&Extraction::of([placement]), root, observer);
+            complete(&report.map_err(|error| source_error(&error))?)
+        })
     }
 
     fn read(&self, path: &str, limit: u64) -> Result<Vec<u8>, SourceError> {
@@ -145,7 +221,25 @@ impl Source for BorgArchive<'_> {
     }
 
     fn check(&self, path: &str) -> Result<(), SourceError> {
-        self.archive()?.find(path.as_bytes()).map(drop).map_err(|error| source_error(&error))
+        self.with(|archive, _| archive.find(path.as_bytes()).map(drop).map_err(|error| source_error(&error)))
+    }
+
+    fn has_archive(&self, name: &str) -> Result<bool, SourceError> {
+        Ok(self.archives_called(name)?.iter().any(|found| found == name))
+    }
+
+    fn back_up(
+        &self,
+        name: &str,
+        paths: &[PathBuf],
+        except: &[PathBuf],
+        observer: &dyn Observer,
+    ) -> Result<Vec<String>, SourceError> {
+        self.make(name, paths, except, observer)
+    }
+
+    fn remove_archive(&self, name: &str) -> Result<(), SourceError> {
+        self.remove(&self.archives_called(name)?, &Unobserved)
     }
 }
 
@@ -208,20 +302,21 @@ impl Backup for BorgArchive<'_> {
     }
 
     fn read(&self, paths: &BTreeSet<String>, limit: u64) -> Result<BTreeMap<String, Vec<u8>>, SourceError> {
-        let archive = self.archive()?;
         let catalogue = self.catalogue(&Unobserved)?;
-        let repository = self.repository.get();
-        let mut contents = BTreeMap::new();
-        for path in paths {
-            let node = catalogue.find(path.as_bytes());
-            let node = node.filter(|node| catalogue.entry(*node).kind == Kind::File);
-            let (Some(node), Some(repository)) = (node, repository) else { continue };
-            let item = catalogue.item(repository, node).map_err(|error| source_error(&error))?;
-            if item.content_size() <= limit {
-                let content = archive.read_all(&item, limit).map_err(|error| source_error(&error))?;
-                contents.insert(path.clone(), content);
+        self.with(|archive, repository| {
+            let mut contents = BTreeMap::new();
+            for path in paths {
+                let node = catalogue.find(path.as_bytes());
+                let Some(node) = node.filter(|node| catalogue.entry(*node).kind == Kind::File) else {
+                    continue;
+                };
+                let item = catalogue.item(repository, node).map_err(|error| source_error(&error))?;
+                if item.content_size() <= limit {
+                    let content = archive.read_all(&item, limit).map_err(|error| source_error(&error))?;
+                    contents.insert(path.clone(), content);
+                }
             }
-        }
-        Ok(contents)
+            Ok(contents)
+        })
     }
 }

@@ -1,7 +1,7 @@
 //! A host, a backup and a clock in which things go wrong.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Write;
@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reprise_engine::{Clock, Extracted, Source, SourceError};
+use reprise_engine::{Clock, Differences, Extracted, Source, SourceError};
 use reprise_host::{
-    Blueprint, Claim, Claimed, Compose, ComposeProject, Container, Docker, Endpoint, Engine, Error, Host,
-    NetworkSpec, ObjectKind, Result, Space, Stat, Tree, Volume, VolumeSpec,
+    Attributes, Blueprint, Claim, Claimed, Command, Compose, ComposeProject, Container, Docker, Endpoint,
+    Engine, Error, Found, Host, Move, NetworkSpec, ObjectKind, Output, Result, Space, Stat, Tree, Volume,
+    VolumeSpec,
 };
 use reprise_model::Observer;
 use serde_json::Value;
@@ -111,6 +112,37 @@ impl Host for FaultyHost<'_> {
     }
     fn tree_written(&self, path: &Path) -> Result<()> {
         self.change(format!("tree_written {}", path.display()), path, || self.host.tree_written(path))
+    }
+    fn walk(&self, path: &Path, except: &[PathBuf]) -> Result<Vec<Found>> {
+        self.look("walk", path, || self.host.walk(path, except))
+    }
+    fn carry(&self, tree: &Path, store: &Path, moves: &[Move]) -> Result<()> {
+        let path = moves.first().map_or(Path::new(""), |first| &first.placed);
+        let name = (format!("carry {} names, {}", moves.len(), path.display()), Kind::LongChange);
+        // Cut in the middle, and right after a name was carried out.
+        let half = || drop(self.host.carry(tree, store, &moves[..moves.len().div_ceil(2)]));
+        let all = || self.host.carry(tree, store, moves);
+        self.faults.perform(name, all, half, |source| failed("move", path, source))
+    }
+    fn attributes(&self, path: &Path) -> Result<Attributes> {
+        self.look("attributes of", path, || self.host.attributes(path))
+    }
+    fn set_attributes(&self, tree: &Path, path: &Path, attributes: &Attributes) -> Result<()> {
+        let full = tree.join(path);
+        let name = format!("set_attributes {}", full.display());
+        self.change(name, &full, || self.host.set_attributes(tree, path, attributes))
+    }
+    fn write(&self, path: &Path, content: &[u8]) -> Result<()> {
+        self.change(format!("write {}", path.display()), path, || self.host.write(path, content))
+    }
+    fn ask(&self, command: &Command) -> Result<Output> {
+        self.look(&command.to_string(), Path::new(""), || self.host.ask(command))
+    }
+    fn run(&self, command: &Command) -> Result<Output> {
+        self.change(command.to_string(), Path::new(""), || self.host.run(command))
+    }
+    fn pretends(&self) -> bool {
+        self.host.pretends()
     }
     fn space(&self, path: &Path) -> Result<Space> {
         self.look("space", path, || self.host.space(path))
@@ -255,6 +287,32 @@ impl Source for FaultySource<'_> {
         )
     }
 
+    fn differences(
+        &self,
+        path: &str,
+        root: &Path,
+        present: &[Found],
+        observer: &dyn Observer,
+    ) -> Result<Differences, SourceError> {
+        let whole = || self.source.differences(path, root, present, observer);
+        self.faults.perform((format!("compare {path}"), Kind::Look), whole, || {}, unwritable)
+    }
+
+    fn extract_some(
+        &self,
+        path: &str,
+        wanted: &BTreeSet<PathBuf>,
+        to: &Path,
+        observer: &dyn Observer,
+    ) -> Result<Extracted, SourceError> {
+        let each = |entry: &Path| {
+            let name = format!("extract entry {}", entry.display());
+            self.faults.perform((name, Kind::Entry), || Ok(()), || {}, unwritable)
+        };
+        let whole = || self.source.copy_some(path, wanted, to, observer, &each);
+        self.faults.perform((format!("extract some of {path}"), Kind::Change), whole, || {}, unwritable)
+    }
+
     fn read(&self, path: &str, limit: u64) -> Result<Vec<u8>, SourceError> {
         let whole = || self.source.read(path, limit);
         self.faults.perform((format!("read {path} of the backup"), Kind::Look), whole, || {}, unwritable)
@@ -263,6 +321,27 @@ impl Source for FaultySource<'_> {
     fn check(&self, path: &str) -> Result<(), SourceError> {
         let whole = || self.source.check(path);
         self.faults.perform((format!("check {path}"), Kind::Look), whole, || {}, unwritable)
+    }
+
+    fn has_archive(&self, name: &str) -> Result<bool, SourceError> {
+        let whole = || self.source.has_archive(name);
+        self.faults.perform((format!("look for {name}"), Kind::Look), whole, || {}, unwritable)
+    }
+
+    fn back_up(
+        &self,
+        name: &str,
+        paths: &[PathBuf],
+        except: &[PathBuf],
+        observer: &dyn Observer,
+    ) -> Result<Vec<String>, SourceError> {
+        let whole = || self.source.back_up(name, paths, except, observer);
+        self.faults.perform((format!("back up as {name}"), Kind::Change), whole, || {}, unwritable)
+    }
+
+    fn remove_archive(&self, name: &str) -> Result<(), SourceError> {
+        let whole = || self.source.remove_archive(name);
+        self.faults.perform((format!("remove {name}"), Kind::Change), whole, || {}, unwritable)
     }
 }
 

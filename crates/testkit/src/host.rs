@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use reprise_host::{Claim, Claimed, Docker, Error, Host, LocalHost, Result, Space, Stat, Tree};
+use reprise_host::{
+    Attributes, Claim, Claimed, Command, Docker, Error, Found, Host, LocalHost, Move, Output, Result, Space,
+    Stat, Tree,
+};
 
 use crate::SimDocker;
 
@@ -80,6 +83,27 @@ impl Host for TestHost {
     }
     fn tree_written(&self, path: &Path) -> Result<()> {
         self.files.tree_written(path)
+    }
+    fn walk(&self, path: &Path, except: &[PathBuf]) -> Result<Vec<Found>> {
+        self.files.walk(path, except)
+    }
+    fn carry(&self, tree: &Path, store: &Path, moves: &[Move]) -> Result<()> {
+        self.files.carry(tree, store, moves)
+    }
+    fn attributes(&self, path: &Path) -> Result<Attributes> {
+        self.files.attributes(path)
+    }
+    fn set_attributes(&self, tree: &Path, path: &Path, attributes: &Attributes) -> Result<()> {
+        self.files.set_attributes(tree, path, attributes)
+    }
+    fn write(&self, path: &Path, content: &[u8]) -> Result<()> {
+        self.files.write(path, content)
+    }
+    fn ask(&self, command: &Command) -> Result<Output> {
+        self.files.ask(command)
+    }
+    fn run(&self, command: &Command) -> Result<Output> {
+        self.files.run(command)
     }
     fn space(&self, path: &Path) -> Result<Space> {
         self.files.space(path)

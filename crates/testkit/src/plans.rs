@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use reprise_engine::{Change, Estimate, Plan, SourceRef, Stage, Step};
+use reprise_engine::{Change, Estimate, Plan, SnapshotKind, SourceRef, Stage, Step};
 use reprise_host::Command;
-use reprise_model::{Adaptation, Choice, Destination, RestoreType};
+use reprise_model::{Adaptation, Choice, Destination, Manner, Protect, RestoreType};
 
 use crate::DirSource;
 
@@ -29,6 +29,9 @@ pub fn plan(name: &str, changes: Vec<Change>) -> Plan {
             destination: Destination::InPlace,
             adaptation: Adaptation::None,
             restart: true,
+            manner: Manner::default(),
+            protect: Protect::default(),
+            backup_before: false,
         },
         items: Vec::new(),
         findings: Vec::new(),
@@ -36,6 +39,7 @@ pub fn plan(name: &str, changes: Vec<Change>) -> Plan {
         window_seconds: 86_400,
         limit_seconds: None,
         space: Vec::new(),
+        protections: Vec::new(),
         needs: Vec::new(),
     }
 }
@@ -73,6 +77,7 @@ pub fn restless<'a>(changes: impl IntoIterator<Item = &'a Change> + Clone) -> Ve
     let mut paths = Vec::new();
     let mut edited = Vec::new();
     let mut moved = Vec::new();
+    let (mut stores, mut settled) = (Vec::new(), Vec::new());
     for change in changes {
         match change {
             Change::MakeDir(dir) => paths.extend([dir.path.clone(), parent(&dir.path)]),
@@ -90,18 +95,42 @@ pub fn restless<'a>(changes: impl IntoIterator<Item = &'a Change> + Clone) -> Ve
                 paths.extend([parent(&place.staged), parent(&place.target)]);
                 moved.push((place.staged.clone(), place.target.clone()));
             }
+            Change::OpenStore(open) => stores.push(open.store.clone()),
+            Change::Mirror(mirror) => {
+                paths.extend(
+                    ["", "new", "old", "moves", "done"].map(|name| joined(&mirror.store, name.as_ref())),
+                );
+                // What leads to something in the staged tree, and is left of it.
+                paths.extend(["sub", "sub/deep", "empty"].map(|name| mirror.store.join("new").join(name)));
+                paths.push(parent(&mirror.store));
+                settled.push(mirror.target.clone());
+            }
             // A volume's directory lies in that of all volumes, which is not known here: worlds have one
             // volume at least, or forget the time of that directory themselves.
+            Change::Snapshot(snapshot) => {
+                paths.push(snapshot.store.join("snapshot-taken"));
+                if let SnapshotKind::Btrfs { subvolume, at } = &snapshot.kind {
+                    paths.push(parent(at));
+                    // A store in it was made after it was settled, and is in the snapshot.
+                    if let Ok(inside) = snapshot.store.strip_prefix(subvolume) {
+                        paths.extend([at.clone(), at.join(inside)]);
+                    }
+                }
+            }
             Change::CreateVolume(_)
             | Change::CreateNetwork(_)
             | Change::CreateContainer(_)
             | Change::SetAside(_)
             | Change::ComposeCreate(_)
+            | Change::BackUp(_)
             | Change::StopContainer(_)
             | Change::StartContainer(_)
             | Change::AwaitHealthy(_) => {}
         }
     }
+    // What is mirrored gets its time when all is done.
+    paths.extend(stores.into_iter().flat_map(|store| [parent(&store), store]));
+    paths.retain(|path| !settled.contains(path));
     for (staged, target) in moved {
         let there: Vec<_> = edited
             .iter()
@@ -114,7 +143,7 @@ pub fn restless<'a>(changes: impl IntoIterator<Item = &'a Change> + Clone) -> Ve
 }
 
 /// Without the slash that joining nothing leaves.
-fn joined(path: &Path, rest: &Path) -> PathBuf {
+pub(crate) fn joined(path: &Path, rest: &Path) -> PathBuf {
     if rest.as_os_str().is_empty() { path.to_owned() } else { path.join(rest) }
 }
 

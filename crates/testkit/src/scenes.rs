@@ -4,12 +4,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use reprise_engine::{
-    AwaitHealthy, Change, ComposeCreate, CreateContainer, CreateNetwork, CreateVolume, Edit, MakeDir,
-    OPERATION_LABEL, Place, Plan, RecordedTexts, Service, SetAside, StartContainer, StopContainer, Swap,
+    AwaitHealthy, Change, ComposeCreate, CreateContainer, CreateNetwork, CreateVolume, Edit, Keep, MakeDir,
+    Mirror, OPERATION_LABEL, OpenStore, Place, Plan, RecordedTexts, Service, SetAside, Snapshot,
+    SnapshotKind, StartContainer, StopContainer, Swap, Way,
 };
 use reprise_host::{Blueprint, Command, ComposeProject, Docker, NetworkSpec, VolumeSpec};
 
-use crate::{Bench, Restart, SimContainer, Wellness, World, plan, plant, restless, settle, stage};
+use crate::{
+    Bench, OnFile, Restart, SimContainer, Wellness, World, plan, plant, restless, settle, stage, subvolume,
+};
 
 /// A world, and a plan for it.
 pub struct Scene {
@@ -29,7 +32,7 @@ impl Scene {
     /// Two services and their volumes are put back in place: nearly every effect, and the order matters.
     pub fn in_place() -> Self {
         let bench = with_backup();
-        let (app, db) = two_services(&bench);
+        let (app, db) = two_services(&bench, directory);
         let mut changes = Vec::new();
         for (from, target) in [("var/app", &app), ("var/db", &db)] {
             changes.push(Change::Stage(stage(&bench.source, from, &beside(target, "new"))));
@@ -40,16 +43,7 @@ impl Scene {
         for target in [&app, &db] {
             changes.push(swap(target, &["web", "db"]));
         }
-        for container in ["db", "web"] {
-            let container = container.to_owned();
-            changes.push(Change::StartContainer(StartContainer { container: container.clone() }));
-            changes.push(Change::AwaitHealthy(AwaitHealthy {
-                container,
-                limit_seconds: 60,
-                stable_seconds: 3,
-                ..AwaitHealthy::default()
-            }));
-        }
+        changes.extend(starts());
         Self { name: "in place", bench, plan: plan("swap", changes) }
     }
 
@@ -60,11 +54,48 @@ impl Scene {
         scene
     }
 
+    /// A volume that is a subvolume of the btrfs `disk` is mirrored in one of the ways, with nothing but a snapshot for the
+    /// way back.
+    pub fn protected(disk: &OnFile, way: Way) -> Self {
+        let bench = with_backup_in(Bench::within(tempfile::tempdir_in(disk.path()).expect("a directory")));
+        let (target, _) = two_services(&bench, subvolume);
+        // A name cannot move from one subvolume into another.
+        let store = target.join(".reprise-op");
+        let mut changes = vec![Change::OpenStore(OpenStore { target: target.clone(), store: store.clone() })];
+        if way.is_staged() {
+            changes.push(Change::Stage(stage(&bench.source, "var/app", &store.join("new"))));
+        }
+        for container in ["web", "db"] {
+            changes.push(Change::StopContainer(StopContainer { container: container.to_owned() }));
+        }
+        let users = ["web", "db"].map(ToOwned::to_owned).to_vec();
+        changes.push(Change::Snapshot(Snapshot {
+            kind: SnapshotKind::Btrfs { subvolume: target.clone(), at: store.join("snapshot") },
+            targets: vec![target.clone()],
+            store: store.clone(),
+            users: users.clone(),
+        }));
+        let held = bench.source.measure("var/app");
+        changes.push(Change::Mirror(Mirror {
+            from: "var/app".to_owned(),
+            target,
+            store,
+            way,
+            keep: Keep::Elsewhere,
+            entries: held.entries,
+            bytes: held.bytes,
+            users,
+            by_hand: Command::new("true"),
+        }));
+        changes.extend(starts());
+        Self { name: "protected by a snapshot", bench, plan: plan("snap", changes) }
+    }
+
     /// A tree and a file are restored to a directory of their own, below directories that are missing, with
     /// a settings file adapted. Nothing is stopped.
     pub fn elsewhere() -> Self {
         let bench = with_backup();
-        two_services(&bench);
+        two_services(&bench, directory);
         let (outer, inner) = (bench.path("srv/restored"), bench.path("srv/restored/here it is"));
         let mut staged = stage(&bench.source, "var/app", &beside(&inner.join("app"), "new"));
         staged.edits = vec![
@@ -94,7 +125,7 @@ impl Scene {
     /// A volume that the host does not have is made and filled.
     pub fn new_volume() -> Self {
         let bench = with_backup();
-        two_services(&bench);
+        two_services(&bench, directory);
         let target = bench.docker.mountpoint("fresh");
         let labels = [("com.docker.compose.volume".to_owned(), "fresh".to_owned())].into();
         let spec = VolumeSpec { name: "fresh".to_owned(), labels, ..VolumeSpec::default() };
@@ -110,7 +141,7 @@ impl Scene {
     /// of no project is made as the backup recorded it, in a network that is lost as well.
     pub fn made_anew() -> Self {
         let bench = with_backup();
-        two_services(&bench);
+        two_services(&bench, directory);
         let backup = bench.source.root().to_owned();
         let directory = bench.path("shop");
         for (at, lines) in [(backup.join("shop"), "web 2\ndb 1\n"), (directory.clone(), "web 1\n")] {
@@ -172,9 +203,15 @@ impl Scene {
         paths.iter().map(|path| path.strip_prefix(&root).expect("a path in the world").to_owned()).collect()
     }
 
-    /// The world as it is, but for the times that the plan changes whatever its end.
+    /// The world as it is, but for the times that the plan changes whatever its end, also where they are written down.
     pub fn world(&self) -> World {
-        self.bench.world().without_times_of(&self.restless())
+        let root = self.bench.root();
+        let moves = self.plan.steps.iter().filter_map(|step| match &step.change {
+            Change::Mirror(mirror) => mirror.store.strip_prefix(&root).ok().map(|store| store.join("moves")),
+            _ => None,
+        });
+        let world = self.bench.world().without_times_of(&self.restless());
+        world.without_contents_of(&moves.collect::<Vec<_>>())
     }
 
     /// Where the plan keeps or stages something beside `target`.
@@ -197,8 +234,32 @@ fn swap(target: &Path, users: &[&str]) -> Change {
     })
 }
 
+fn directory(path: &Path) {
+    fs::create_dir(path).expect("a directory");
+}
+
+/// `db` and `web` are started in order, and each is waited for.
+fn starts() -> Vec<Change> {
+    let start = |container: &str| {
+        let container = container.to_owned();
+        [
+            Change::StartContainer(StartContainer { container: container.clone() }),
+            Change::AwaitHealthy(AwaitHealthy {
+                container,
+                limit_seconds: 60,
+                stable_seconds: 3,
+                ..AwaitHealthy::default()
+            }),
+        ]
+    };
+    ["db", "web"].into_iter().flat_map(start).collect()
+}
+
 fn with_backup() -> Bench {
-    let bench = Bench::new();
+    with_backup_in(Bench::new())
+}
+
+fn with_backup_in(bench: Bench) -> Bench {
     let backup = bench.source.root().to_owned();
     fs::create_dir_all(backup.join("etc")).expect("a directory");
     for name in ["app", "db"] {
@@ -209,12 +270,15 @@ fn with_backup() -> Bench {
     bench
 }
 
-/// `web` and `db` with a volume each, and a third container that has nothing to do with them.
-fn two_services(bench: &Bench) -> (PathBuf, PathBuf) {
+/// `web` and `db` with a volume each, and a third container that has nothing to do with them. The volumes' directories are
+/// made by `make`.
+fn two_services(bench: &Bench, make: fn(&Path)) -> (PathBuf, PathBuf) {
     let volume = |name: &str| {
         let spec = VolumeSpec { name: name.to_owned(), ..VolumeSpec::default() };
         bench.docker.create_volume(&spec).expect("a volume");
         let at = bench.docker.mountpoint(name);
+        fs::remove_dir(&at).expect("an empty directory");
+        make(&at);
         plant(&at, &format!("the live {name}"));
         fs::write(at.join("newer than the backup"), name).expect("a file");
         at

@@ -1,14 +1,18 @@
 //! A backup that is a directory.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use reprise_engine::{Extracted, Source, SourceError};
+use reprise_engine::{Differences, Extracted, Source, SourceError};
+use reprise_host::{Found, Host, LocalHost};
 use reprise_model::Observer;
 
+use crate::plans::joined;
 use crate::{attributes, scratch};
 
 /// Gives copies of what lies below a directory.
@@ -109,6 +113,50 @@ impl DirSource {
         Ok(())
     }
 
+    /// [`Source::extract_some`], with `each` called before every entry.
+    pub fn copy_some(
+        &self,
+        path: &str,
+        wanted: &BTreeSet<PathBuf>,
+        to: &Path,
+        observer: &dyn Observer,
+        each: &dyn Fn(&Path) -> Result<(), SourceError>,
+    ) -> Result<Extracted, SourceError> {
+        let from = self.find(path)?;
+        let mut wrote = Extracted::default();
+        // As GNU cp does it with --parents: what leads there comes along, what is not wanted goes again.
+        for inner in wanted {
+            let (one, other) = (joined(&from, inner), joined(to, inner));
+            each(&other)?;
+            fs::create_dir_all(other.parent().expect("a parent")).map_err(unwritable)?;
+            let meta = fs::symlink_metadata(&one).map_err(unwritable)?;
+            if meta.is_dir() {
+                fs::create_dir_all(&other).map_err(unwritable)?;
+            } else {
+                let first = wanted.iter().find(|first| {
+                    fs::symlink_metadata(joined(&from, first)).is_ok_and(|found| found.ino() == meta.ino())
+                });
+                match first.filter(|first| *first != inner) {
+                    Some(first) => fs::hard_link(joined(to, first), &other).map_err(unwritable)?,
+                    None => drop(self.copy_entry(&one, &other, observer, &|_| Ok(()), &mut wrote)?),
+                }
+            }
+        }
+        for inner in wanted.iter().rev() {
+            let one = joined(&from, inner);
+            let meta = fs::symlink_metadata(&one).map_err(unwritable)?;
+            if meta.is_dir() {
+                attributes::copy(&one, &meta, &joined(to, inner)).map_err(unwritable)?;
+            }
+        }
+        Ok(wrote)
+    }
+
+    /// Where archives that are made lie, each a directory with whole paths in it.
+    pub fn archives(&self) -> PathBuf {
+        self.root.with_file_name("archives")
+    }
+
     fn find(&self, path: &str) -> Result<PathBuf, SourceError> {
         let found = self.root.join(path);
         if fs::symlink_metadata(&found).is_ok() {
@@ -116,6 +164,27 @@ impl DirSource {
         }
         Err(SourceError::Unreadable { message: format!("the backup holds no {path}"), hint: None })
     }
+}
+
+/// Everything about what lies at `path`, in words that begin with its kind; of directories not what is in them.
+fn described(path: &Path) -> Option<String> {
+    let meta = fs::symlink_metadata(path).ok()?;
+    let (kind, content) = if meta.is_dir() {
+        ("directory", Vec::new())
+    } else if meta.is_symlink() {
+        ("link", fs::read_link(path).ok()?.into_os_string().into_encoded_bytes())
+    } else {
+        ("file", fs::read(path).ok()?)
+    };
+    let xattrs = attributes::xattrs(path).ok()?;
+    let time = (meta.mtime(), meta.mtime_nsec());
+    let names = if meta.is_dir() { 1 } else { meta.nlink() };
+    Some(format!(
+        "{kind} {:o} {} {} {names} {time:?} {xattrs:?} {content:?}",
+        meta.mode(),
+        meta.uid(),
+        meta.gid()
+    ))
 }
 
 fn unwritable(error: io::Error) -> SourceError {
@@ -162,11 +231,99 @@ impl Source for DirSource {
         Ok(wrote)
     }
 
+    fn differences(
+        &self,
+        path: &str,
+        root: &Path,
+        present: &[Found],
+        observer: &dyn Observer,
+    ) -> Result<Differences, SourceError> {
+        if observer.cancelled() {
+            return Err(SourceError::Cancelled);
+        }
+        let top = self.find(path)?;
+        let mut differing = Differences::default();
+        let mut held = BTreeSet::new();
+        let mut all = vec![PathBuf::new()];
+        let below = LocalHost::new().walk(&top, &[]).map_err(|error| unwritable(io::Error::other(error)))?;
+        all.extend(below.into_iter().map(|found| found.path));
+        for inner in all {
+            let (wanted, there) = (described(&joined(&top, &inner)), described(&joined(root, &inner)));
+            let is_dir =
+                |what: &Option<String>| what.as_deref().is_some_and(|what| what.starts_with("directory"));
+            if wanted != there {
+                let stays = is_dir(&wanted) && is_dir(&there);
+                let list = if stays { &mut differing.directories } else { &mut differing.anew };
+                list.push(inner.clone());
+            }
+            held.insert(inner);
+        }
+        let extra = present.iter().filter(|found| !held.contains(&found.path));
+        differing.extra = extra.map(|found| found.path.clone()).collect();
+        // Files with several names are made anew with all of them, or left alone.
+        let names = |path: &PathBuf| -> Vec<PathBuf> {
+            let inode =
+                |inner: &PathBuf| fs::symlink_metadata(joined(&top, inner)).map(|meta| meta.ino()).ok();
+            held.iter().filter(|other| inode(other) == inode(path)).cloned().collect()
+        };
+        let anew: BTreeSet<PathBuf> = differing.anew.iter().flat_map(names).collect();
+        differing.anew = anew.into_iter().collect();
+        Ok(differing)
+    }
+
+    fn extract_some(
+        &self,
+        path: &str,
+        wanted: &BTreeSet<PathBuf>,
+        to: &Path,
+        observer: &dyn Observer,
+    ) -> Result<Extracted, SourceError> {
+        self.copy_some(path, wanted, to, observer, &|_| Ok(()))
+    }
+
     fn read(&self, path: &str, _limit: u64) -> Result<Vec<u8>, SourceError> {
         fs::read(self.find(path)?).map_err(unwritable)
     }
 
     fn check(&self, path: &str) -> Result<(), SourceError> {
         self.find(path).map(drop)
+    }
+
+    fn has_archive(&self, name: &str) -> Result<bool, SourceError> {
+        Ok(self.archives().join(name).exists())
+    }
+
+    fn back_up(
+        &self,
+        name: &str,
+        paths: &[PathBuf],
+        except: &[PathBuf],
+        _: &dyn Observer,
+    ) -> Result<Vec<String>, SourceError> {
+        let part = self.archives().join(format!("{name}.part"));
+        if part.exists() {
+            fs::remove_dir_all(&part).map_err(unwritable)?;
+        }
+        fs::create_dir_all(&part).map_err(unwritable)?;
+        // From the root: with absolute paths, some versions of cp look for parents below the working directory.
+        let paths: Vec<&Path> =
+            paths.iter().map(|path| path.strip_prefix("/").expect("an absolute path")).collect();
+        let mut copy = Command::new("cp");
+        copy.current_dir("/").args(["-a", "--parents", "-t"]).arg(&part).arg("--").args(&paths);
+        let copied = copy.status();
+        assert!(copied.map_err(unwritable)?.success(), "{paths:?} are there");
+        for path in except {
+            fs::remove_dir_all(part.join(path.strip_prefix("/").expect("an absolute path")))
+                .map_err(unwritable)?;
+        }
+        fs::rename(&part, self.archives().join(name)).map_err(unwritable)?;
+        Ok(Vec::new())
+    }
+
+    fn remove_archive(&self, name: &str) -> Result<(), SourceError> {
+        match fs::remove_dir_all(self.archives().join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(unwritable(error)),
+            _ => Ok(()),
+        }
     }
 }

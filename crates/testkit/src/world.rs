@@ -71,6 +71,17 @@ impl World {
         self
     }
 
+    /// The same without the contents of these files.
+    #[must_use]
+    pub fn without_contents_of(mut self, paths: &[PathBuf]) -> Self {
+        for path in paths {
+            if let Some(entry) = self.files.get_mut(path) {
+                entry.content.clear();
+            }
+        }
+        self
+    }
+
     /// What lies at or below `path`, with paths relative to it.
     pub fn below(&self, path: &Path) -> BTreeMap<PathBuf, String> {
         let files = self.files.iter().filter_map(|(at, entry)| {

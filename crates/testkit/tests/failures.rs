@@ -1,20 +1,20 @@
 //! Errors and cancels, anywhere: the plan undoes itself, and what it cannot undo it says.
 
-use reprise_engine::{Cause, Direction, Goal, Journal, Progress, Verdict};
+use reprise_engine::{Cause, Direction, Goal, Journal, Progress, Verdict, Way};
 use reprise_host::Docker;
 use reprise_testkit::{
-    Fault, Faults, Kind, Moment, Mounted, Run, Scene, SimContainer, Watcher, Wellness, World,
+    Fault, Faults, Kind, Moment, Mounted, OnFile, Run, Scene, SimContainer, Watcher, Wellness, World,
 };
 use rustix::io::Errno;
 
-fn begun(build: fn() -> Scene) -> (Scene, World) {
+fn begun(build: impl Fn() -> Scene) -> (Scene, World) {
     let scene = build();
     let before = scene.world();
     scene.bench.begin(&scene.plan);
     (scene, before)
 }
 
-fn completed(build: fn() -> Scene) -> (Scene, World) {
+fn completed(build: impl Fn() -> Scene) -> (Scene, World) {
     let (scene, before) = begun(build);
     let outcome = scene.bench.drive(Goal::Applied, &Faults::none()).outcome(scene.name);
     assert_eq!(outcome.verdict, Verdict::Completed);
@@ -39,18 +39,31 @@ fn no_space(moment: Moment) -> Fault {
     Fault::Error(moment, Errno::NOSPC.raw_os_error())
 }
 
+/// Fails at each `stride`-th operation of a run, which has to be undone.
+fn an_error(build: &dyn Fn() -> Scene, stride: usize) {
+    for (at, moment, what) in failures(&begun(build).0, Goal::Applied).into_iter().step_by(stride) {
+        let (scene, before) = begun(build);
+        let context = format!("{}, no space {what}", scene.name);
+        let run = scene.bench.drive(Goal::Applied, &Faults::at(at, no_space(moment)));
+        let outcome = run.outcome(&context);
+        assert_eq!(outcome.verdict, Verdict::RolledBack, "{context}: {outcome:?}");
+        assert!(matches!(outcome.cause, Cause::Failed { .. }), "{context}: {outcome:?}");
+        scene.world().assert_is(&before, &context);
+    }
+}
+
 #[test]
 fn an_error_at_any_operation_is_undone() {
     for build in Scene::ALL {
-        for (at, moment, what) in failures(&begun(build).0, Goal::Applied) {
-            let (scene, before) = begun(build);
-            let context = format!("{}, no space {what}", scene.name);
-            let run = scene.bench.drive(Goal::Applied, &Faults::at(at, no_space(moment)));
-            let outcome = run.outcome(&context);
-            assert_eq!(outcome.verdict, Verdict::RolledBack, "{context}: {outcome:?}");
-            assert!(matches!(outcome.cause, Cause::Failed { .. }), "{context}: {outcome:?}");
-            scene.world().assert_is(&before, &context);
-        }
+        an_error(&build, 1);
+    }
+}
+
+#[test]
+fn an_error_at_any_operation_is_undone_from_a_snapshot() {
+    let disk = OnFile::new("btrfs", 1024);
+    for way in [Way::Exact, Way::Exchange] {
+        an_error(&|| Scene::protected(&disk, way), 3);
     }
 }
 

@@ -229,8 +229,8 @@ mod present {
     use std::path::Path;
 
     use reprise_engine::{
-        AwaitHealthy, Cause, Change, CreateVolume, Edit, Event, Goal, Journal, MakeDir, Place, Stage,
-        StartContainer, StopContainer, Swap, Verdict,
+        AwaitHealthy, BackUp, Cause, Change, CreateVolume, Edit, Event, Goal, Journal, Keep, MakeDir, Mirror,
+        OpenStore, Place, Snapshot, SnapshotKind, Stage, StartContainer, StopContainer, Swap, Verdict, Way,
     };
     use reprise_host::{Command, VolumeSpec};
     use reprise_model::{Finding, Message, Severity};
@@ -276,6 +276,31 @@ mod present {
                 stable_seconds: 3,
                 ..AwaitHealthy::default()
             }),
+            Change::Snapshot(Snapshot {
+                kind: SnapshotKind::Btrfs { subvolume: nowhere("sub"), at: nowhere("sub/snapshot") },
+                targets: vec![nowhere("sub")],
+                store: nowhere("sub"),
+                users: vec![container()],
+            }),
+            Change::OpenStore(OpenStore { target: nowhere("mounted"), store: nowhere("mounted/store") }),
+            Change::Mirror(Mirror {
+                from: "srv/app".to_owned(),
+                target: nowhere("mounted"),
+                store: nowhere("mounted/store"),
+                way: Way::Exact,
+                keep: Keep::Elsewhere,
+                entries: 3,
+                bytes: 1 << 40,
+                users: vec![container()],
+                by_hand: Command::new("borg"),
+            }),
+            Change::BackUp(BackUp {
+                archive: "reprise-before-old1".to_owned(),
+                paths: vec![nowhere("target")],
+                except: vec![nowhere("target/store")],
+                bytes: 1 << 40,
+                by_hand: Command::new("borg").arg("create"),
+            }),
         ]
     }
 
@@ -296,6 +321,10 @@ mod present {
             json!({"target": {"number": 11, "born": 1}, "staged": {"number": u64::MAX, "born": i64::MIN}}),
             json!({"number": u64::MAX, "born": 0}),
             json!(null),
+            json!(null),
+            json!(null),
+            json!({"inode": {"number": 7, "born": 0}, "seconds": -4, "nanoseconds": 5}),
+            json!({"number": 7, "born": 0}),
             json!(null),
         ];
         let aimed = |goal, cause| Event::Aimed { goal, cause };
@@ -318,8 +347,8 @@ mod present {
         events.extend((1..7).rev().map(|step| Event::Undone { step }));
         events.push(Event::Finished { verdict: Verdict::RolledBack });
         events.extend([aimed(Goal::Applied, Cause::Asked), Event::Satisfied { step: 0 }]);
-        events.extend((1..8).flat_map(|step| [started(step), Event::Done { step }]));
-        events.extend([Event::Finished { verdict: Verdict::Completed }, Event::Expired]);
+        events.extend((1..12).flat_map(|step| [started(step), Event::Done { step }]));
+        events.extend([Event::Finished { verdict: Verdict::Completed }, Event::Expired, Event::Cleared]);
         for event in events {
             journal.append(event, &clock).unwrap();
         }

@@ -3,8 +3,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use reprise_engine::{Goal, Journal, Verdict};
-use reprise_testkit::{Fault, Faults, Kind, Moment, Operation, Run, Scene, World};
+use reprise_engine::{Goal, Journal, Verdict, Way};
+use reprise_testkit::{Fault, Faults, Kind, Moment, OnFile, Operation, Run, Scene, World};
 
 const GOALS: [Goal; 2] = [Goal::Applied, Goal::Reverted];
 
@@ -25,7 +25,7 @@ struct Ends {
 }
 
 impl Ends {
-    fn of(build: fn() -> Scene) -> Self {
+    fn of(build: &dyn Fn() -> Scene) -> Self {
         let scene = build();
         let before = scene.world();
         let faults = Faults::none();
@@ -57,7 +57,7 @@ fn cuts(operations: &[Operation], wanted: impl Fn(&Operation) -> bool) -> Vec<(u
 }
 
 /// Drives a new scene until the power is cut there.
-fn cut_at(build: fn() -> Scene, at: usize, moment: Moment, after: After) -> Scene {
+fn cut_at(build: &dyn Fn() -> Scene, at: usize, moment: Moment, after: After) -> Scene {
     let scene = build();
     scene.bench.begin(&scene.plan);
     let run = scene.bench.drive(Goal::Applied, &Faults::at(at, Fault::Cut(moment)));
@@ -80,7 +80,7 @@ fn reaches(scene: &Scene, goal: Goal, ends: &Ends, context: &str) {
 #[test]
 fn a_clean_run_restores_what_the_backup_holds_and_keeps_what_was_there() {
     let scene = Scene::in_place();
-    let ends = Ends::of(Scene::in_place);
+    let ends = Ends::of(&Scene::in_place);
     let backup = World::of(scene.bench.source.root(), &scene.bench.docker);
     for (volume, in_backup) in [("app_data", "var/app"), ("db_data", "var/db")] {
         let target = scene.bench.docker.mountpoint(volume);
@@ -92,52 +92,80 @@ fn a_clean_run_restores_what_the_backup_holds_and_keeps_what_was_there() {
     }
 }
 
+/// Cuts once at each `stride`-th moment of a run, and drives to either goal, and then to the other.
+fn one_cut(build: &dyn Fn() -> Scene, stride: usize, afters: &[After]) {
+    let ends = Ends::of(build);
+    for after in afters {
+        for (at, moment, what) in cuts(&ends.operations, |_| true).into_iter().step_by(stride) {
+            for goal in GOALS {
+                let scene = cut_at(build, at, moment, *after);
+                let context = format!("{}, {after:?}, cut {what}, then {goal:?}", scene.name);
+                reaches(&scene, goal, &ends, &context);
+                // And whichever it was, the other one is still to be had.
+                let other = if goal == Goal::Applied { Goal::Reverted } else { Goal::Applied };
+                reaches(&scene, other, &ends, &format!("{context}, then {other:?}"));
+            }
+        }
+    }
+}
+
+/// Cuts the rollback of a finished operation at each `stride`-th moment, and drives to either goal.
+fn one_cut_rolling_back(build: &dyn Fn() -> Scene, stride: usize) {
+    let ends = Ends::of(build);
+    let completed = || {
+        let scene = build();
+        scene.bench.begin(&scene.plan);
+        scene.bench.drive(Goal::Applied, &Faults::none()).outcome(scene.name);
+        scene
+    };
+    let counted = Faults::none();
+    completed().bench.drive(Goal::Reverted, &counted).outcome("clean rollback");
+    for (at, moment, what) in cuts(&counted.operations(), |_| true).into_iter().step_by(stride) {
+        for goal in GOALS {
+            let scene = completed();
+            let run = scene.bench.drive(Goal::Reverted, &Faults::at(at, Fault::Cut(moment)));
+            assert!(matches!(run, Run::Cut), "{run:?}");
+            let context = format!("{}, rolling back cut {what}, then {goal:?}", scene.name);
+            reaches(&scene, goal, &ends, &context);
+        }
+    }
+}
+
 #[test]
 fn one_cut_anywhere_and_either_goal_is_reached() {
     for build in Scene::ALL {
-        let ends = Ends::of(build);
-        for after in [After::Kill, After::Reboot] {
-            for (at, moment, what) in cuts(&ends.operations, |_| true) {
-                for goal in GOALS {
-                    let scene = cut_at(build, at, moment, after);
-                    let context = format!("{}, {after:?}, cut {what}, then {goal:?}", scene.name);
-                    reaches(&scene, goal, &ends, &context);
-                    // And whichever it was, the other one is still to be had.
-                    let other = if goal == Goal::Applied { Goal::Reverted } else { Goal::Applied };
-                    reaches(&scene, other, &ends, &format!("{context}, then {other:?}"));
-                }
-            }
-        }
+        one_cut(&build, 1, &[After::Kill, After::Reboot]);
     }
 }
 
 #[test]
 fn a_cut_while_rolling_back_a_finished_operation_and_either_goal_is_reached() {
     for build in Scene::ALL {
-        let ends = Ends::of(build);
-        let completed = || {
-            let scene = build();
-            scene.bench.begin(&scene.plan);
-            scene.bench.drive(Goal::Applied, &Faults::none()).outcome(scene.name);
-            scene
-        };
-        let counted = Faults::none();
-        completed().bench.drive(Goal::Reverted, &counted).outcome("clean rollback");
-        for (at, moment, what) in cuts(&counted.operations(), |_| true) {
-            for goal in GOALS {
-                let scene = completed();
-                let run = scene.bench.drive(Goal::Reverted, &Faults::at(at, Fault::Cut(moment)));
-                assert!(matches!(run, Run::Cut), "{run:?}");
-                let context = format!("{}, rolling back cut {what}, then {goal:?}", scene.name);
-                reaches(&scene, goal, &ends, &context);
-            }
-        }
+        one_cut_rolling_back(&build, 1);
+    }
+}
+
+// On a real btrfs, where each run takes its time: some of the moments will do, which are not the same each way.
+
+#[test]
+fn one_cut_anywhere_where_a_snapshot_protects_and_either_goal_is_reached() {
+    let disk = OnFile::new("btrfs", 1024);
+    for way in [Way::Exact, Way::Exchange] {
+        one_cut(&|| Scene::protected(&disk, way), 3, &[After::Reboot]);
+    }
+}
+
+#[test]
+fn a_cut_while_rolling_back_by_a_snapshot_and_either_goal_is_reached() {
+    let disk = OnFile::new("btrfs", 1024);
+    for way in [Way::Exact, Way::Exchange] {
+        one_cut_rolling_back(&|| Scene::protected(&disk, way), 3);
     }
 }
 
 /// The square of changes, every other field: cut at each, recover to each goal, cut at each change of that, recover again.
 fn a_second_cut(build: fn() -> Scene, after: After) {
-    let ends = Ends::of(build);
+    let ends = Ends::of(&build);
     let runs = AtomicUsize::new(0);
     // Entries of a tree differ little from each other, as do looks at the clock: some of each will do. With
     // reboots, which differ only in what runs, some of all.
@@ -158,12 +186,12 @@ fn a_second_cut(build: fn() -> Scene, after: After) {
                     let Some((at, moment, what)) = first.get(number) else { break };
                     for goal in GOALS {
                         let counted = Faults::none();
-                        cut_at(build, *at, *moment, after).bench.drive(goal, &counted);
+                        cut_at(&build, *at, *moment, after).bench.drive(goal, &counted);
                         let second = cuts(&counted.operations(), Operation::changes);
                         // Every other one, in turn: each meets half of the first cuts.
                         for (at2, moment2, what2) in second.into_iter().skip(number % 2).step_by(2) {
                             for last in GOALS {
-                                let scene = cut_at(build, *at, *moment, after);
+                                let scene = cut_at(&build, *at, *moment, after);
                                 let run = scene.bench.drive(goal, &Faults::at(at2, Fault::Cut(moment2)));
                                 assert!(matches!(run, Run::Cut), "{run:?}");
                                 if after == After::Reboot {

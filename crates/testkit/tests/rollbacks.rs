@@ -1,9 +1,11 @@
 //! Going back after the end, reboots in between, and who else is there.
 
-use reprise_engine::{Change, Error, Goal, Journal, Stage, Swap, Verdict, expire};
+use reprise_engine::{
+    Change, Error, Event, Goal, Journal, Operations, Stage, StopContainer, Swap, Verdict, expire,
+};
 use reprise_testkit::{
-    Fault, Faults, Moment, Mounted, Restart, Run, Scene, SimContainer, Watcher, World, plan, stage,
-    until_power_cut,
+    FakeClock, Fault, Faults, Moment, Mounted, Restart, Run, Scene, SimContainer, Watcher, World, plan,
+    stage, until_power_cut,
 };
 
 fn completed(scene: &Scene) {
@@ -152,7 +154,7 @@ fn two_operations_in_a_row_go_back_in_turn() {
         "next",
         vec![
             Change::Stage(Stage { ..stage(&scene.bench.source, "var/db", &second("new")) }),
-            Change::StopContainer(reprise_engine::StopContainer { container: "web".to_owned() }),
+            Change::StopContainer(StopContainer { container: "web".to_owned() }),
             Change::Swap(Swap {
                 staged: second("new"),
                 target: target.clone(),
@@ -324,4 +326,46 @@ fn a_mount_point_never_changes_places() {
     assert!(matches!(&run, Run::Ended(outcome) if outcome.verdict == Verdict::RolledBack), "{run:?}");
     scene.world().assert_is(&before, "a mount point");
     drop(mounted);
+}
+
+#[test]
+fn an_operation_is_not_rolled_back_while_a_later_one_lies_on_the_same_things() {
+    let state = tempfile::tempdir().unwrap();
+    let (operations, clock) = (Operations::new(state.path()), FakeClock::new());
+    let swap = |target: &str| {
+        let beside = |role: &str| format!("{target}.{role}").into();
+        Change::Swap(Swap {
+            staged: beside("new"),
+            target: target.into(),
+            kept: beside("old"),
+            users: Vec::new(),
+        })
+    };
+    let stop = |name: &str| Change::StopContainer(StopContainer { container: name.to_owned() });
+    let mut seconds = 0;
+    let mut completed = |name: &str, changes: Vec<Change>| {
+        let mut plan = plan(name, changes);
+        seconds += 60;
+        plan.created_at += jiff::SignedDuration::from_secs(seconds);
+        let id = plan.id.clone();
+        let mut journal = operations.create(plan, &clock).unwrap();
+        journal.append(Event::Finished { verdict: Verdict::Completed }, &clock).unwrap();
+        id
+    };
+    let first = completed("zzzz", vec![stop("web"), swap("/srv/app")]);
+    let beside = completed("bbbb", vec![stop("web"), swap("/srv/application")]);
+    operations.expect_last(&first).expect("only a container that both stop is the same");
+    let inside = completed("aaaa", vec![swap("/srv/app/data")]);
+    let refused = operations.expect_last(&first).unwrap_err().to_string();
+    assert!(refused.contains(inside.as_str()) && refused.contains("roll that back first"), "{refused}");
+    operations.expect_last(&inside).expect("it is the last on its things");
+    operations.expect_last(&beside).expect("so is this");
+
+    let mut journal = operations.open(&inside).unwrap();
+    journal.append(Event::Finished { verdict: Verdict::RolledBack }, &clock).unwrap();
+    operations.expect_last(&first).expect("what was rolled back lies on nothing");
+    let above = completed("cccc", vec![swap("/srv")]);
+    operations.expect_last(&first).unwrap_err();
+    operations.open(&above).unwrap().append(Event::Expired, &clock).unwrap();
+    operations.expect_last(&first).expect("what has expired cannot be rolled back itself");
 }

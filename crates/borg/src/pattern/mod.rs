@@ -68,6 +68,11 @@ enum Matcher {
 }
 
 impl Pattern {
+    /// What matches everything.
+    fn anything() -> Self {
+        Self { text: Vec::new(), matcher: Matcher::Prefix(Vec::new()) }
+    }
+
     /// The pattern `text`, of the style it names (`sh:*.log`) or else of `style`.
     ///
     /// # Errors

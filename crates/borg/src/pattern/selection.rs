@@ -63,6 +63,12 @@ impl Selection {
         selection
     }
 
+    /// The items at exactly these paths, as the archive names them; not what is below them. There may be many.
+    pub fn of_paths(paths: impl IntoIterator<Item = Vec<u8>>) -> Self {
+        let full = paths.into_iter().map(|path| (path, Verdict::In)).collect();
+        Self { full, rules: vec![(Pattern::anything(), false)], ..Self::default() }
+    }
+
     /// The same from texts, as `borg extract ARCHIVE PATH… --exclude PATTERN…` reads them: paths are prefixes and
     /// exclusions `fm:` patterns, unless they name another style.
     pub fn parse<T: AsRef<[u8]>>(paths: &[T], excludes: &[T]) -> Result<Self, Error> {
@@ -121,6 +127,14 @@ mod tests {
         assert!(selection.includes(b"etc/passwd") && !selection.includes(b"usr"));
         assert!(!selection.includes(b"etc/x.log") && selection.includes(b"etc/keep.log"));
         assert!(Selection::default().includes(b"anything"));
+    }
+
+    #[test]
+    fn exact_paths_mean_nothing_below_them() {
+        let selection = Selection::of_paths([b"a/b".to_vec()]);
+        assert!(selection.includes(b"a/b"));
+        assert!(!selection.includes(b"a") && !selection.includes(b"a/b/c"));
+        assert!(!Selection::of_paths([]).includes(b"a"));
     }
 
     #[test]

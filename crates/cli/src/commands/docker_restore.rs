@@ -25,7 +25,7 @@ use crate::repository::Place;
 use crate::repository::utc;
 use crate::signals::Cancel;
 use crate::ui::{Ui, out};
-use crate::{ask, hosts, repository, view};
+use crate::{ask, hosts, passphrase, repository, view};
 
 /// What `--dry-run --json` prints. Documented in `docs/json.md`.
 #[derive(Serialize)]
@@ -70,8 +70,9 @@ pub fn run(args: &RestoreArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Ex
     if entry.checkpoint {
         remarks.push(Finding::new(Severity::Warning, Message::new("archive-checkpoint")));
     }
-    let archive = BorgArchive::of(opened, &source.archive);
-    if archive.archive()?.info().tam == reprise_borg::Tam::Absent {
+    let open = || repository::open(&place, env);
+    let archive = BorgArchive::new(&source, &passphrase::find, open).opened(opened);
+    if archive.with(|archive, _| Ok(archive.info().tam))? == reprise_borg::Tam::Absent {
         remarks.push(Finding::new(Severity::Info, Message::new("archive-unauthenticated")));
     }
     let contents = analyse(&source.archive, &archive, cancel)?;
@@ -130,15 +131,25 @@ pub fn run(args: &RestoreArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Ex
     if cancel.is_asked() {
         return Err(Failure::cancelled());
     }
-    let _lock = operations.lock(&id)?;
+    execute(plan, &operations, cx, ui, cancel)
+}
+
+/// Runs `plan`, which was agreed to, to one of its ends.
+fn execute(
+    plan: Plan,
+    operations: &Operations,
+    cx: Cx<'_>,
+    ui: &Ui,
+    cancel: &Cancel,
+) -> Result<Exit, Failure> {
+    let _lock = operations.lock(&plan.id)?;
     // Another operation may have been cut off while the question stood there.
-    if let Some(finding) =
-        unfinished(&operations)?.first().filter(|_| choice.destination == Destination::InPlace)
-    {
+    let is_in_place = plan.choice.destination == Destination::InPlace;
+    if let Some(finding) = unfinished(operations)?.first().filter(|_| is_in_place) {
         let hint = finding.advice.as_ref().map(|advice| ui.text(advice));
         return Err(Failure { hint, ..Failure::new(ui.text(&finding.message)) });
     }
-    let _claim = host.claim(&claim(&plan))?;
+    let _claim = cx.host.claim(&claim(&plan))?;
     cancel.host_changes();
     ui.line("");
     let progress = Progress::new(&plan, ui, cancel);
@@ -192,6 +203,11 @@ fn rand() -> u32 {
 
 fn print_script(plan: &Plan, detail: ScriptArg, ui: &Ui) -> Result<Exit, Failure> {
     expect_no_blockers(plan, ui)?;
+    if let Some(path) = plan.beyond_a_script() {
+        let why = "its names move one by one, and no script puts them back through any failure";
+        return Err(Failure::new(format!("{} cannot be restored by a script: {why}", path.display()))
+            .hint("leave out --script; or leave out --merge, --only-changed and --protect where what is restored is no mount point"));
+    }
     if plan.host != hosts::HERE {
         let note = Message::new("script-elsewhere").text("host", &plan.host);
         Ui::note(&ui.text(&note.text("repository", &plan.source.repository)));

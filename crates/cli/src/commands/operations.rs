@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use reprise_engine::{
-    Cause, Change, Clock, Cx, Event, Goal, Journal, Operations, Outcome, Plan, Record, Recorded, Status,
-    SystemClock, Unwatched, Verdict, drive, expire,
+    Cause, Change, Clock, Cx, Event, Goal, Journal, Operations, Outcome, Plan, Record, Recorded, State,
+    Status, SystemClock, Unwatched, Verdict, drive, expire,
 };
 use reprise_host::{Claim, Host};
 use reprise_model::{Destination, Message, OperationId};
@@ -19,7 +18,7 @@ use crate::repository::Place;
 use crate::signals::Cancel;
 use crate::ui::Ui;
 use crate::view::record::moment;
-use crate::{ask, hosts, repository, view};
+use crate::{ask, hosts, passphrase, repository, view};
 
 /// Runs the action.
 pub fn run(args: &OperationsArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Exit, Failure> {
@@ -101,6 +100,16 @@ fn readable(damage: &reprise_engine::Error) -> Result<Vec<Recorded>, Failure> {
     Ok(content.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect())
 }
 
+/// What became of what one operation kept.
+enum Expired {
+    /// It is gone.
+    Removed(Box<Record>),
+    /// There was nothing to remove yet.
+    Nothing,
+    /// The same, and something was warned of.
+    Warned,
+}
+
 /// What the actions that change something work with.
 struct Act<'a> {
     operations: &'a Operations,
@@ -143,6 +152,7 @@ impl Act<'_> {
         }
         record.expect_reversible(SystemClock.now())?;
         let _lock = self.operations.lock(id)?;
+        self.operations.expect_last(id)?;
         let journal = self.operations.open(id)?;
         if record.status == Status::Completed {
             self.ui.line(self.ui.text(&rollback_effect(&record)));
@@ -152,44 +162,68 @@ impl Act<'_> {
     }
 
     fn expire(&self) -> Result<Exit, Failure> {
-        let now = SystemClock.now();
-        let (mut removed, mut exit) = (Vec::new(), Exit::Done);
+        let (mut removed, mut failed, mut exit) = (Vec::new(), false, Exit::Done);
         let mut reached: BTreeMap<String, Box<dyn Host>> = BTreeMap::new();
         for id in self.operations.ids()? {
-            let Ok(record) = self.operations.record(&id) else { continue };
-            let closed = record.rollback_until.is_some_and(|until| until < now);
-            if record.status != Status::Completed || !(closed || record.expired) {
-                continue;
-            }
-            let _lock = self.operations.lock(&id)?;
-            if !reached.contains_key(&record.host) {
-                match hosts::of_plan(&record.host, self.env) {
-                    Ok(host) => drop(reached.insert(record.host.clone(), host)),
-                    // One that cannot be reached must not keep the others from being cleared.
-                    Err(failure) => {
-                        Ui::warn(&failure.message);
-                        exit = Exit::Warnings;
-                        continue;
-                    }
+            // One of which something cannot be removed must not keep the others: it is tried again the next time.
+            match self.expire_one(&id, &mut reached) {
+                Ok(Expired::Removed(record)) => removed.push(*record),
+                Ok(Expired::Nothing) => {}
+                Ok(Expired::Warned) => exit = Exit::Warnings,
+                Err(failure) => {
+                    let hint = failure.hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
+                    Ui::warn(&format!("{id}: {}{hint}", failure.message));
+                    (failed, exit) = (true, Exit::Warnings);
                 }
-            }
-            let host = reached[&record.host].as_ref();
-            let mut journal = self.operations.open(&id)?;
-            let source = self.source(journal.plan());
-            let _claim = host.claim(&claim(journal.plan()))?;
-            let cx = Cx { host, source: &source, clock: &SystemClock, watch: &Unwatched };
-            expire(&mut journal, &cx)?;
-            if !record.expired {
-                removed.push(record);
             }
         }
         if self.ui.json {
             Ui::print_json(&removed);
-        } else {
+        } else if !(failed && removed.is_empty()) {
             let count = Message::new("expired-count").count("count", removed.len() as u64);
             self.ui.line(self.ui.text(&count));
         }
         Ok(exit)
+    }
+
+    fn expire_one(
+        &self,
+        id: &OperationId,
+        reached: &mut BTreeMap<String, Box<dyn Host>>,
+    ) -> Result<Expired, Failure> {
+        let record = self.operations.record(id)?;
+        let closed = record.kept_until.is_some_and(|until| until < SystemClock.now());
+        let is_to_go = (closed || record.expired) && !record.cleared;
+        let plan = State::after(&self.operations.events(id)?).map(|state| state.plan.clone());
+        let watched = plan.iter().flat_map(|plan| &plan.steps).filter_map(|step| match &step.change {
+            Change::Snapshot(snapshot) if !is_to_go => Some(snapshot),
+            _ => None,
+        });
+        let watched: Vec<_> = watched.collect();
+        let is_watched = record.status == Status::Completed && !watched.is_empty() && !record.cleared;
+        if !matches!(record.status, Status::Completed | Status::RolledBack) || !is_to_go && !is_watched {
+            return Ok(Expired::Nothing);
+        }
+        let _lock = self.operations.lock(id)?;
+        if !reached.contains_key(&record.host) {
+            reached.insert(record.host.clone(), hosts::of_plan(&record.host, self.env)?);
+        }
+        let host = reached[&record.host].as_ref();
+        let mut journal = self.operations.open(id)?;
+        let source = self.source(&journal.plan().clone());
+        let cx = Cx { host, source: &source, clock: &SystemClock, watch: &Unwatched };
+        if !is_to_go {
+            // Until then a snapshot may fill up, and somebody should hear of that while there is something to be done.
+            let warnings: Vec<_> =
+                watched.iter().filter_map(|snapshot| snapshot.trouble(&cx).ok().flatten()).collect();
+            for warning in &warnings {
+                Ui::warn(&self.ui.text(warning));
+            }
+            return Ok(if warnings.is_empty() { Expired::Nothing } else { Expired::Warned });
+        }
+        let _claim = host.claim(&claim(journal.plan()))?;
+        expire(&mut journal, &cx)?;
+        Ok(Expired::Removed(Box::new(record)))
     }
 
     fn agree(&self, record: &Record) -> Result<(), Failure> {
@@ -202,7 +236,7 @@ impl Act<'_> {
     /// The archive of `plan`, opened only if something is to be read from it.
     fn source(&self, plan: &Plan) -> BorgArchive<'_> {
         let (recorded, env) = (plan.source.repository.clone(), self.env);
-        BorgArchive::of_plan(&plan.source, move || {
+        BorgArchive::new(&plan.source, &passphrase::find, move || {
             let place = Place::parse(&recorded).map_err(|reason| reprise_borg::Error::Invalid { reason })?;
             repository::open(&place, env)
         })
@@ -214,14 +248,14 @@ impl Act<'_> {
         if goal == Goal::Applied {
             // Before anything happens: a wrong passphrase is no reason to roll back.
             let staged = plan.steps.iter().zip(&journal.state().steps).any(|(step, progress)| {
-                matches!(step.change, Change::Stage(_))
+                step.change.reads_backup()
                     && matches!(
                         progress,
                         reprise_engine::Progress::Pending | reprise_engine::Progress::Started(_)
                     )
             });
             if staged {
-                source.archive()?;
+                source.with(|_, _| Ok(()))?;
             }
         }
         let host = hosts::of_plan(&plan.host, self.env)?;
@@ -284,7 +318,6 @@ fn summary(record: &Record, outcome: &Outcome, undone_with_warnings: bool, ui: &
     ui.line("");
     match (outcome.verdict, &outcome.cause) {
         (Verdict::Completed, _) => {
-            let until = record.rollback_until.map_or_else(String::new, |until: Timestamp| moment(until));
             ui.line(ui.text(&match &record.choice.destination {
                 Destination::InPlace => Message::new("ended-completed").text("id", id),
                 Destination::Directory(path) => {
@@ -294,9 +327,11 @@ fn summary(record: &Record, outcome: &Outcome, undone_with_warnings: bool, ui: &
             if let Some(downtime) = record.downtime_seconds {
                 ui.line(ui.text(&Message::new("ended-downtime").text("seconds", format!("{downtime:.1}"))));
             }
-            ui.line(ui.text(&Message::new("ended-undo").text("id", id).text("until", &until)));
-            if record.choice.destination == Destination::InPlace && !record.kept.is_empty() {
-                ui.line(ui.text(&Message::new("ended-kept").text("until", until)));
+            if let Some(until) = record.rollback_until.map(moment) {
+                ui.line(ui.text(&Message::new("ended-undo").text("id", id).text("until", &until)));
+                if record.choice.destination == Destination::InPlace && !record.kept.is_empty() {
+                    ui.line(ui.text(&Message::new("ended-kept").text("until", until)));
+                }
             }
         }
         (Verdict::RolledBack, cause) => {

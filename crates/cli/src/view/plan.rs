@@ -36,10 +36,16 @@ pub fn show(plan: &Plan, previews: &[Preview], ui: &Ui) {
         ("plan-stops", if stops.is_empty() { ui.word("word-none") } else { one_line(&stops) }),
         ("plan-duration", human_seconds((plan.duration().as_secs_f64().ceil() as u64).max(1))),
         ("plan-downtime", if downtime == 0 { ui.word("word-none") } else { human_seconds(downtime) }),
-        ("plan-protection", ui.word(protection)),
-        ("plan-undo", ui.text(&undo.seconds("window", plan.window_seconds))),
     ];
-    for (key, value) in rows.into_iter().chain(space) {
+    let mut protections: Vec<String> =
+        plan.protections.iter().map(|protection| one_line(&ui.text(protection))).collect();
+    if protections.is_empty() {
+        protections.push(ui.word(protection));
+    }
+    let protections = protections.into_iter().map(|protection| ("plan-protection", protection));
+    let undo = ui.text(&undo.seconds("window", plan.window_seconds));
+    let rows = rows.into_iter().chain(protections).chain([("plan-undo", undo)]);
+    for (key, value) in rows.chain(space) {
         ui.line(format!("  {:<18} {value}", ui.word(key)));
     }
     items(plan, ui);

@@ -159,5 +159,6 @@ pub fn event(event: &Event, plan: Option<&Plan>, lang: Lang) -> Message {
             Message::new("status-rollback-incomplete")
         }
         Event::Expired => Message::new("event-expired"),
+        Event::Cleared => Message::new("event-cleared"),
     }
 }

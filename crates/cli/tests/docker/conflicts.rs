@@ -137,7 +137,9 @@ fn operations_on_the_same_thing_are_undone_in_the_opposite_order_only() {
     let second = shop.record()["id"].as_str().unwrap().to_owned();
     let after_second = (shop.trees(), shop.objects(), shop.marked());
 
-    shop.reprise(&["operations", "rollback", &first, "--yes"]).expect(2).says(&["later operation"]);
+    shop.reprise(&["operations", "rollback", &first, "--yes"])
+        .expect(2)
+        .says(&[&second, "roll that back first"]);
     assert_eq!(after_second, (shop.trees(), shop.objects(), shop.marked()));
     shop.reprise(&["operations", "rollback", &second, "--yes"]).expect(0);
     assert_eq!(shop.trees(), trees);

@@ -33,8 +33,8 @@ pub fn killed_at(command: &Command, call: &str, number: usize) -> Ended {
 }
 
 /// The restore that is killed.
-fn restore(shop: &Shop) -> Command {
-    shop.command(&["docker", "restore", &shop.archive("nightly"), "--in-place", "--yes"])
+fn restore(shop: &Shop, more: &[&str]) -> Command {
+    shop.command(&[&["docker", "restore", &shop.archive("nightly"), "--in-place", "--yes"], more].concat())
 }
 
 /// What brings an operation to an end.
@@ -58,6 +58,8 @@ fn wait_for_docker_commands(shop: &Shop) {
 struct Range<'a> {
     shop: Shop,
     archived: &'a Trees,
+    /// Arguments of the restore.
+    more: &'a [&'a str],
     rounds: u32,
 }
 
@@ -71,7 +73,7 @@ impl Range<'_> {
         shop.damage(Damage(self.rounds));
         let before = Before { trees: shop.trees(), ..shop.now() };
 
-        let ended = killed_at(&restore(shop), call, number);
+        let ended = killed_at(&restore(shop, self.more), call, number);
         assert_eq!(ended.code, KILLED, "{what}: {}", ended.stderr);
         wait_for_docker_commands(shop);
         if shop.reprise(&["operations", "list", "--json"]).expect(0).json().as_array().unwrap().is_empty() {
@@ -124,16 +126,23 @@ fn recoveries(call: &str, number: usize) -> [&'static str; 2] {
 
 /// Kills at every `call` of a restore, on `shops` shops at once.
 fn at_every(call: &str, shops: usize) {
+    at_each(call, shops, 1, &[]);
+}
+
+/// Kills at each `stride`-th `call` of a restore with `more` arguments, on `shops` shops at once.
+fn at_each(call: &str, shops: usize, stride: usize, more: &[&str]) {
     let first = Shop::of_files();
     let archived = first.trees_of_archive("nightly");
-    let calls = calls_of_a_restore(&first, call);
+    // What differs is what counts for some, and there is more of it in each round, never less.
+    first.damage(Damage(0));
+    let calls = calls_of_a_restore(&first, call, more);
     assert!(calls >= 4, "{call} is called {calls} times");
     let next = AtomicUsize::new(1);
     let work = |shop: Shop| {
         let archived = shop.trees_of_archive("nightly");
-        let mut range = Range { shop, archived: &archived, rounds: 0 };
+        let mut range = Range { shop, archived: &archived, more, rounds: 0 };
         loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
+            let number = next.fetch_add(stride, Ordering::Relaxed);
             if number > calls {
                 return;
             }
@@ -152,9 +161,9 @@ fn at_every(call: &str, shops: usize) {
 }
 
 /// How often the main thread of a restore enters `call`; the shop is as before afterwards.
-fn calls_of_a_restore(shop: &Shop, call: &str) -> usize {
+fn calls_of_a_restore(shop: &Shop, call: &str, more: &[&str]) -> usize {
     let log = shop.sandbox.dir.join("strace.log");
-    let command = restore(shop);
+    let command = restore(shop, more);
     let mut strace = Command::new("strace");
     strace.args(["-qq", "-y", "-e", &format!("trace={call}"), "-o"]).arg(&log).arg("--");
     strace.arg(command.get_program()).args(command.get_args());
@@ -185,9 +194,14 @@ pub fn killed_at_any_rename_a_restore_reaches_either_end() {
 }
 
 #[test]
+fn killed_while_names_move_a_restore_of_what_differs_reaches_either_end() {
+    at_each("renameat2", 1, 4, &["--only-changed"]);
+}
+
+#[test]
 fn the_journal_records_each_event_before_what_it_announces() {
     let shop = Shop::of_files();
-    let calls = calls_of_a_restore(&shop, "pwrite64");
+    let calls = calls_of_a_restore(&shop, "pwrite64", &[]);
     let events = shop.reprise(&["operations", "log", "latest", "--json"]).expect(0).json();
     // The rollback's events are in the journal too: at its beginning one that aims at it.
     let of_the_restore = events.as_array().unwrap().iter().take_while(|event| event["goal"] != "reverted");

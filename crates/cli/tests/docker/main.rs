@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod backed_up;
 mod cancelled;
 mod conflicts;
 mod dry_run;
@@ -13,7 +14,9 @@ mod hostile;
 mod in_place;
 mod json;
 mod killed;
+mod lvm;
 mod matrix;
+mod mirrored;
 mod projects;
 mod recreated;
 mod remote;

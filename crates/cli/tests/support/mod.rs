@@ -6,6 +6,7 @@
 
 mod docker;
 mod fill;
+mod guest;
 mod program;
 mod sandbox;
 mod shop;
@@ -13,6 +14,7 @@ mod tree;
 
 pub use docker::{docker, wait_until};
 pub use fill::noise;
+pub use guest::Guest;
 pub use program::{Ended, run, run_in, start};
 pub use sandbox::{OWNER_LABEL, owner};
 pub use shop::{Before, Damage, PASSPHRASE, Shop, Trees, page};

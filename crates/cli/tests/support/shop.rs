@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use reprise_testkit::OnFile;
 use serde_json::Value;
 
 use super::docker::{Objects, docker};
@@ -204,6 +205,35 @@ impl Shop {
         fs::create_dir(shop.sandbox.dir.join("srv")).unwrap();
         shop.borg(&["init", "--encryption=repokey-blake2"]);
         shop
+    }
+
+    /// Puts the volume, and what is beside its data, on a file system of its own, of that kind.
+    pub fn volume_on(&self, kind: &str) -> OnFile {
+        self.compose(&["stop"]);
+        let disk = self.put_on(self.data().parent().unwrap(), kind);
+        self.compose(&["start"]);
+        disk
+    }
+
+    /// Puts the project on a file system of its own, root's alone, while it is down.
+    pub fn project_on(&self, kind: &str) -> OnFile {
+        self.compose(&["stop"]);
+        let disk = self.put_on(&self.project, kind);
+        self.compose(&["start"]);
+        disk
+    }
+
+    /// Puts a directory on a file system of its own.
+    fn put_on(&self, directory: &Path, kind: &str) -> OnFile {
+        let aside = self.sandbox.dir.join("aside");
+        let copy = |from: &Path, to: &Path| {
+            run(Command::new("cp").arg("-aT").arg(from).arg(to)).expect(0);
+        };
+        copy(directory, &aside);
+        let disk = OnFile::at(directory, kind, 128);
+        copy(&aside, directory);
+        fs::remove_dir_all(&aside).unwrap();
+        disk
     }
 
     /// The volume's directory.

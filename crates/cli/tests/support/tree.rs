@@ -43,7 +43,7 @@ impl Tree {
         let mut found = Vec::new();
         collect(root, Path::new(""), &mut found);
         found.sort_by(|a, b| a.0.cmp(&b.0));
-        let mut first_names: HashMap<u64, PathBuf> = HashMap::new();
+        let mut first_names: HashMap<(u64, u64), PathBuf> = HashMap::new();
         let entries = found.into_iter().map(|(path, inode, mut entry, names)| {
             if entry.kind != "directory" && names > 1 {
                 let first = first_names.entry(inode).or_insert_with(|| path.clone());
@@ -57,6 +57,13 @@ impl Tree {
     /// The same without the entries at `paths`.
     pub fn without(mut self, paths: &[&str]) -> Self {
         self.0.retain(|path, _| !paths.iter().any(|without| path == Path::new(without)));
+        self
+    }
+
+    /// The same without what an operation keeps in it, where it is a file system of its own.
+    pub fn without_kept(mut self) -> Self {
+        let kept = |path: &Path| path.as_os_str().as_bytes().starts_with(b".reprise-");
+        self.0.retain(|path, _| !kept(path));
         self
     }
 
@@ -81,7 +88,8 @@ impl Tree {
     }
 }
 
-fn collect(root: &Path, path: &Path, found: &mut Vec<(PathBuf, u64, Entry, u64)>) {
+/// With the device and the inode: a snapshot has the numbers of what it is of.
+fn collect(root: &Path, path: &Path, found: &mut Vec<(PathBuf, (u64, u64), Entry, u64)>) {
     let full = if path.as_os_str().is_empty() { root.to_owned() } else { root.join(path) };
     let meta = fs::symlink_metadata(&full).unwrap_or_else(|error| panic!("{}: {error}", full.display()));
     let file_type = meta.file_type();
@@ -106,7 +114,7 @@ fn collect(root: &Path, path: &Path, found: &mut Vec<(PathBuf, u64, Entry, u64)>
         hard_link: None,
         attributes: attributes(&full),
     };
-    found.push((path.to_owned(), meta.ino(), entry, meta.nlink()));
+    found.push((path.to_owned(), (meta.dev(), meta.ino()), entry, meta.nlink()));
     if file_type.is_dir() {
         for child in fs::read_dir(&full).expect("a directory can be read") {
             collect(root, &path.join(child.expect("a directory can be read").file_name()), found);

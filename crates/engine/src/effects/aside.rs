@@ -56,6 +56,12 @@ impl SetAside {
         format!("reprise-kept:{tag}")
     }
 
+    /// Removes what is kept; fine when that is gone.
+    pub(crate) fn forget(&self, cx: &Cx<'_>) -> Result<()> {
+        cx.host.docker().remove_container(&self.kept, false)?;
+        Ok(cx.host.docker().remove_image(&self.image())?)
+    }
+
     fn is_as_in_its_files(&self, found: &Container, cx: &Cx<'_>) -> Result<bool> {
         let Some(Service { project, name }) = &self.unless_as_in else { return Ok(false) };
         let Some(hashes) = cx.host.docker().compose_hashes(project)? else { return Ok(false) };

@@ -57,14 +57,32 @@ pub(super) fn stop(container: &str, cx: &Cx<'_>) -> Result<()> {
     if is_running(container, cx)? { Ok(cx.host.docker().stop(container, STOP_GRACE)?) } else { Ok(()) }
 }
 
+/// No running container may write where `store` is: what lies there decides what is put back, and removed.
+pub(super) fn expect_unseen(store: &Path, cx: &Cx<'_>) -> Result<()> {
+    let containers = cx.host.containers()?;
+    let sees = |container: &&reprise_host::Container| {
+        let mut mounts = container.mounts.iter();
+        container.running && mounts.any(|mount| mount.writable && store.starts_with(&mount.source))
+    };
+    let Some(container) = containers.iter().find(sees) else { return Ok(()) };
+    let why =
+        format!("container {} may write there, and was started since the plan was made", container.name);
+    Err(refused(store, why, "stop that container and try again"))
+}
+
 /// No container may see the tree at `path` change under its feet: those of `known` are stopped, any other
 /// that runs on it is a reason to refuse.
 pub(super) fn expect_unused(path: &Path, known: &[String], cx: &Cx<'_>) -> Result<()> {
     for container in cx.host.containers()? {
-        if !container.running || !container.mounts_within(path) {
+        if !container.running {
             continue;
         }
+        // What was stopped for this is to be down, however it gets at the tree: a volume that is bound to a directory
+        // does not show in what its containers mount.
         if !known.contains(&container.name) {
+            if !container.mounts_within(path) {
+                continue;
+            }
             let why = format!("container {} uses it and was started since the plan was made", container.name);
             return Err(refused(path, why, "stop that container and try again"));
         }

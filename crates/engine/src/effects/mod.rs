@@ -1,26 +1,34 @@
 //! The primitive steps: all that ever changes a host.
 
 mod aside;
+mod back_up;
 mod compose;
 mod container;
 mod dirs;
 mod health;
 mod make;
+mod mirror;
 mod network;
 mod place;
+mod snapshot;
 mod stage;
+mod store;
 mod swap;
 mod volume;
 
 pub use aside::{KEPT_LABEL, Service, SetAside};
+pub use back_up::BackUp;
 pub use compose::ComposeCreate;
 pub use container::{StartContainer, StopContainer};
 pub use dirs::MakeDir;
 pub use health::AwaitHealthy;
 pub use make::{CreateContainer, OPERATION_LABEL, Recorded};
+pub use mirror::{Keep, Mirror, Way};
 pub use network::CreateNetwork;
 pub use place::Place;
+pub use snapshot::{Lvm, Snapshot, SnapshotKind};
 pub use stage::{Edit, Stage};
+pub use store::OpenStore;
 pub use swap::Swap;
 pub use volume::CreateVolume;
 

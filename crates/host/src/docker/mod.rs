@@ -160,6 +160,15 @@ pub struct Volume {
     pub options: BTreeMap<String, String>,
 }
 
+impl Volume {
+    /// The directory of the host that it is, if it is one of Docker's own kind that is bound to one.
+    pub fn bound_directory(&self) -> Option<&Path> {
+        let binds = self.options.get("o")?.split(',').any(|option| matches!(option, "bind" | "rbind"));
+        let directory = Path::new(self.options.get("device")?);
+        (self.driver == "local" && binds && directory.is_absolute()).then_some(directory)
+    }
+}
+
 /// A volume to be made.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VolumeSpec {

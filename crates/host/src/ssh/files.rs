@@ -7,17 +7,19 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::SshHost;
 use super::connection::Said;
 use super::probe::renameat2;
 use super::unpack::Unpacking;
 use super::wire::Call;
+use super::{SshHost, There};
 use crate::claim::Claimed;
+use crate::docker::Run;
 use crate::{
-    Claim, Container, Docker, Error, FileKind, Host, Inode, Result, Space, Stat, Tree, absolute_mounts,
-    mounts,
+    Attributes, Claim, Command, Container, Docker, Error, FileKind, Found, Host, Inode, Move, Output, Result,
+    Space, Stat, Tree, absolute_mounts, mounts,
 };
 
 /// For what takes as long as there are files.
@@ -28,16 +30,16 @@ const IDENTITY: &str = "'%i %.9W'";
 
 impl SshHost {
     /// Runs `script` with `paths`; its standard output when it ends well.
-    fn script(&self, action: &'static str, script: &str, paths: &[&Path]) -> Result<Vec<u8>> {
+    pub(super) fn script(&self, action: &'static str, script: &str, paths: &[&Path]) -> Result<Vec<u8>> {
         self.call(action, paths, Call::script(script, paths))
     }
 
-    fn call(&self, action: &'static str, paths: &[&Path], call: Call) -> Result<Vec<u8>> {
+    pub(super) fn call(&self, action: &'static str, paths: &[&Path], call: Call) -> Result<Vec<u8>> {
         let said = self.connection.call(&call)?;
         if said.status == 0 { Ok(said.stdout) } else { Err(self.refused(action, paths, &said)) }
     }
 
-    fn refused(&self, action: &'static str, paths: &[&Path], said: &Said) -> Error {
+    pub(super) fn refused(&self, action: &'static str, paths: &[&Path], said: &Said) -> Error {
         let path = paths.first().copied().unwrap_or(Path::new("/"));
         let error = match said.status {
             124 | 137 => io::Error::from(io::ErrorKind::TimedOut),
@@ -46,7 +48,7 @@ impl SshHost {
         Error::file(action, path, error).on(&self.connection.settings.name)
     }
 
-    fn malformed(&self, what: &'static str, answer: &[u8]) -> Error {
+    pub(super) fn malformed(&self, what: &'static str, answer: &[u8]) -> Error {
         let reason = format!("`{}`", String::from_utf8_lossy(answer).trim().escape_debug());
         Error::Answer { command: what.to_owned(), reason }.on(&self.connection.settings.name)
     }
@@ -148,7 +150,9 @@ done
     }
 
     fn make_dir(&self, path: &Path, mode: u32) -> Result<()> {
-        let script = format!("[ -d \"$1\" ] || {{ mkdir -m {mode:o} -- \"$1\" && sync -- \"${{1%/*}}/\"; }}");
+        let script = format!(
+            "[ -d \"$1\" ] && [ ! -L \"$1\" ] || {{ mkdir -m {mode:o} -- \"$1\" && sync -- \"${{1%/*}}/\"; }}"
+        );
         self.script("make directory", &script, &[path]).map(drop)
     }
 
@@ -239,6 +243,34 @@ cat >\"$f\"";
     fn tree_written(&self, path: &Path) -> Result<()> {
         let call = Call::script("sync -f -- \"${1%/*}/\"", &[path]).limit(LONG);
         self.call("sync", &[path], call).map(drop)
+    }
+
+    fn walk(&self, path: &Path, except: &[PathBuf]) -> Result<Vec<Found>> {
+        self.walk_there(path, except)
+    }
+
+    fn carry(&self, tree: &Path, store: &Path, moves: &[Move]) -> Result<()> {
+        self.carry_there(tree, store, moves)
+    }
+
+    fn attributes(&self, path: &Path) -> Result<Attributes> {
+        self.attributes_there(path)
+    }
+
+    fn set_attributes(&self, tree: &Path, path: &Path, attributes: &Attributes) -> Result<()> {
+        self.set_attributes_there(tree, path, attributes)
+    }
+
+    fn write(&self, path: &Path, content: &[u8]) -> Result<()> {
+        self.write_there(path, content)
+    }
+
+    fn ask(&self, command: &Command) -> Result<Output> {
+        There(Arc::clone(&self.connection)).run(command)
+    }
+
+    fn run(&self, command: &Command) -> Result<Output> {
+        There(Arc::clone(&self.connection)).run(command)
     }
 
     fn space(&self, path: &Path) -> Result<Space> {

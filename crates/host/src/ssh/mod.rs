@@ -2,6 +2,7 @@
 //! `docker` are all that is asked of it. The system's own `ssh` does the talking.
 
 mod agent;
+mod carry;
 mod connection;
 mod destination;
 mod files;

@@ -4,6 +4,8 @@ use reprise_engine::{Change, Estimate};
 
 /// Bytes extracted in a second: a slow disk, or two busy cores.
 const BYTES_PER_MILLI: u64 = 150_000;
+/// Bytes read and compared in a second.
+const COMPARED_PER_MILLI: u64 = 800_000;
 /// Files made in a millisecond.
 const ENTRIES_PER_MILLI: u64 = 2;
 
@@ -17,10 +19,19 @@ pub(super) fn estimate(change: &Change) -> Estimate {
         Change::CreateVolume(_) | Change::CreateNetwork(_) => 100,
         Change::CreateContainer(_) | Change::SetAside(_) => 500,
         Change::ComposeCreate(compose) => 1500 + 500 * compose.project.containers.len() as u64,
-        Change::MakeDir(_) | Change::Swap(_) | Change::Place(_) => 20,
+        Change::Mirror(mirror) if mirror.way.is_staged() => 50,
+        Change::Mirror(mirror) => 50 + mirror.bytes / COMPARED_PER_MILLI + mirror.entries / 20,
+        Change::Snapshot(_) => 300,
+        // Borg reads all of it, and starts slowly.
+        Change::BackUp(back_up) => 2000 + back_up.bytes / BYTES_PER_MILLI,
+        Change::MakeDir(_) | Change::OpenStore(_) | Change::Swap(_) | Change::Place(_) => 20,
     };
     match change {
         Change::Stage(stage) => Estimate { millis, bytes: stage.bytes, entries: stage.entries },
+        // At most: how much differs is not known yet.
+        Change::Mirror(mirror) if !mirror.way.is_staged() => {
+            Estimate { millis, bytes: mirror.bytes, entries: mirror.entries }
+        }
         _ => Estimate { millis, bytes: 0, entries: 0 },
     }
 }

@@ -12,8 +12,10 @@ mod files;
 mod health;
 mod inventory;
 mod layout;
+mod mirror;
 mod order;
 mod plan;
+mod protection;
 mod recorded;
 mod recreate;
 mod request;
@@ -21,6 +23,7 @@ mod space;
 mod survey;
 #[cfg(test)]
 mod tests;
+mod under;
 mod versions;
 
 pub use adapt::{Preview, preview};
@@ -33,4 +36,5 @@ pub use recorded::RecordedItem;
 pub use recreate::{External, Making, Project, Record, Recreating, State, look as look_at_making};
 pub use request::Request;
 pub use survey::{Binds, Facts, Site, SurveyError, survey};
+pub use under::Under;
 pub use versions::{DataVersion, Engine};

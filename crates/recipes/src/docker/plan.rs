@@ -13,11 +13,12 @@ use reprise_model::{Choice, Destination, Item, ItemKind, OperationId};
 use super::checks;
 use super::estimate::estimate;
 use super::health::{self, HealthChoice};
+use super::mirror::Put;
 use super::order::{awaited_healthy, in_start_order, with_dependents};
 use super::recreate;
 use super::request::Request;
 use super::survey::{Facts, Site};
-use super::{adapt, order, space};
+use super::{adapt, mirror, order, protection, space};
 
 /// How long a finished Docker restore can be rolled back: 8 hours.
 const WINDOW_SECONDS: u64 = 8 * 3600;
@@ -41,21 +42,27 @@ pub fn plan(request: &Request<'_>, facts: &Facts) -> Plan {
     let starting: BTreeSet<&str> =
         stopping.iter().copied().chain(remade.starting.iter().map(String::as_str)).collect();
     let start = in_start_order(&starting, &dependencies);
+    let puts = mirror::puts(request, facts);
 
     let mut changes = Vec::new();
     changes.extend(directories(facts));
     changes.extend(remade.first);
     let volumes = facts.sites.iter().filter(|site| needs_volume(site, request.choice));
     changes.extend(volumes.map(|site| create_volume(site, facts)));
-    for site in &facts.sites {
+    for (site, put) in facts.sites.iter().zip(&puts) {
         let (edits, notes) = adapt::edits(site, facts, request.choice.adaptation);
         findings.extend(notes);
-        changes.push(stage(request, site, edits));
+        changes.extend(put.store(site));
+        changes.extend(put.staged(site, request).map(|into| stage(request, site, into, edits)));
     }
     changes.extend(
         stop.iter().rev().map(|name| Change::StopContainer(StopContainer { container: name.clone() })),
     );
-    changes.extend(facts.sites.iter().map(|site| put(request, site, &stop)));
+    let back_up = protection::back_up(request, facts, &puts);
+    changes.extend(back_up.iter().cloned().map(Change::BackUp));
+    let snapshots = protection::snapshots(request, facts, &puts, &stop);
+    changes.extend(snapshots.iter().cloned().map(Change::Snapshot));
+    changes.extend(facts.sites.iter().zip(&puts).map(|(site, put)| put_in_place(request, site, put, &stop)));
     changes.extend(remade.aside);
     changes.extend(remade.made);
     if request.choice.restart {
@@ -75,7 +82,8 @@ pub fn plan(request: &Request<'_>, facts: &Facts) -> Plan {
         steps,
         window_seconds: WINDOW_SECONDS,
         limit_seconds: request.limit_seconds,
-        space: space::needs(&facts.sites).iter().map(space::Need::shown).collect(),
+        space: space::needs(&facts.sites, &puts).iter().map(space::Need::shown).collect(),
+        protections: protection::shown(request, facts, &puts, &snapshots, back_up.as_ref()),
         needs: needs(facts),
     }
 }
@@ -126,33 +134,33 @@ pub(super) fn kept_beside(name: &str, id: &OperationId) -> String {
 }
 
 /// A path beside `target`, on its file system and named after the operation.
-fn beside(target: &Path, id: &OperationId, role: &str) -> PathBuf {
+pub(super) fn beside(target: &Path, id: &OperationId, role: &str) -> PathBuf {
     let mut name = target.file_name().map_or_else(OsString::new, ToOwned::to_owned);
     name.push(format!(".reprise-{id}.{role}"));
     target.with_file_name(name)
 }
 
-fn stage(request: &Request<'_>, site: &Site, edits: Vec<reprise_engine::Edit>) -> Change {
+fn stage(request: &Request<'_>, site: &Site, into: PathBuf, edits: Vec<reprise_engine::Edit>) -> Change {
     let Item { path, bytes, entries, .. } = &site.item;
-    let archive = format!("{}::{}", request.source.repository, request.source.archive);
-    Change::Stage(Stage {
-        from: path.clone(),
-        into: beside(&site.target, request.id, "new"),
-        entries: *entries,
-        bytes: *bytes,
-        edits,
-        // By number: the users of a container are not those of its host, whatever their names.
-        by_hand: Command::new("borg")
-            .args(["extract", "--numeric-ids"])
-            .arg(archive)
-            .arg(format!("pp:{path}")),
-    })
+    let by_hand = by_hand(request, site);
+    Change::Stage(Stage { from: path.clone(), into, entries: *entries, bytes: *bytes, edits, by_hand })
 }
 
-fn put(request: &Request<'_>, site: &Site, stopped: &[String]) -> Change {
+/// The command that extracts an item in a script.
+fn by_hand(request: &Request<'_>, site: &Site) -> Command {
+    let archive = format!("{}::{}", request.source.repository, request.source.archive);
+    // By number: the users of a container are not those of its host, whatever their names.
+    let borg = Command::new("borg").args(["extract", "--numeric-ids"]).arg(archive);
+    borg.arg(format!("pp:{}", site.item.path))
+}
+
+fn put_in_place(request: &Request<'_>, site: &Site, put: &Put, stopped: &[String]) -> Change {
+    if let Some(mirror) = put.mirror(site, request.choice.protect, stopped, by_hand(request, site)) {
+        return mirror;
+    }
     let staged = beside(&site.target, request.id, "new");
     let target = site.target.clone();
-    if site.present.is_some() || needs_volume(site, request.choice) {
+    if *put == Put::Swap {
         let kept = beside(&site.target, request.id, "old");
         Change::Swap(Swap { staged, target, kept, users: stopped.to_vec() })
     } else {

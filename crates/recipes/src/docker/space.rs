@@ -7,6 +7,7 @@ use reprise_engine::SpaceNeed;
 use reprise_model::{Finding, Message, Severity};
 
 use super::estimate::footprint;
+use super::mirror::Put;
 use super::survey::Site;
 
 /// What is needed of one file system.
@@ -18,9 +19,13 @@ pub(super) struct Need<'a> {
 }
 
 /// What `sites` need of each file system.
-pub(super) fn needs(sites: &[Site]) -> Vec<Need<'_>> {
+/// What differs from the archive is known when it was compared, so trees of which only that is written count as nothing.
+pub(super) fn needs<'a>(sites: &'a [Site], puts: &[Put]) -> Vec<Need<'a>> {
     let mut systems: BTreeMap<u64, Need<'_>> = BTreeMap::new();
-    for site in sites {
+    for (site, put) in sites.iter().zip(puts) {
+        if !put.is_staged() {
+            continue;
+        }
         let need = systems.entry(site.space.device).or_insert(Need { bytes: 0, entries: 0, site });
         need.bytes += footprint(site.item.bytes, site.item.entries);
         need.entries += site.item.entries;

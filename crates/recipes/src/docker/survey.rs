@@ -1,16 +1,19 @@
 //! Looking at the host before a plan is made. Nothing here changes anything.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use reprise_engine::SourceError;
-use reprise_host::{Container, Engine, FileKind, Host, Space, Stat, Volume};
-use reprise_model::{Adaptation, Choice, Destination, Item, ItemKind, Selection, Unobserved};
+use reprise_host::{Command, Container, Engine, FileKind, Host, Space, Stat, Volume};
+use reprise_model::{
+    Adaptation, Choice, Destination, Item, ItemKind, Manner, Protect, Selection, Unobserved,
+};
 
 use super::files::Texts;
 use super::order::{Dependencies, dependencies};
 use super::recreate::Making;
+use super::under::{Under, flagged, nested_subvolume, under};
 use crate::backup::Backup;
 
 /// Where one item goes, and what is there now.
@@ -32,6 +35,16 @@ pub struct Site {
     pub foreign_link: Option<PathBuf>,
     /// Mount points at or below the target.
     pub mounts: Vec<PathBuf>,
+    /// What operations keep at its top, where it is a mount point.
+    pub stores: Vec<PathBuf>,
+    /// Where it is a mount point: whether others than who runs this may write at its top, containers among them.
+    pub is_shared: bool,
+    /// A file with a flag (`chattr`) that would be in the way of how it is restored.
+    pub flagged: Option<PathBuf>,
+    /// A btrfs subvolume below it, if one would be in the way of how it is restored.
+    pub nested: Option<PathBuf>,
+    /// What lies under it, if that was asked for.
+    pub under: Option<Under>,
     /// Room on the file system it goes to.
     pub space: Space,
 }
@@ -43,6 +56,8 @@ pub struct Facts {
     pub host: String,
     /// Its Docker engine, or why it does not answer. Not asked for an alternative location.
     pub engine: Option<Result<Engine, String>>,
+    /// Whether `borg` runs there, or why not, if that was asked for.
+    pub borg: Option<Result<(), String>>,
     /// All containers there.
     pub containers: Vec<Container>,
     /// Which containers wait for which.
@@ -93,13 +108,12 @@ pub fn survey(
         Err(reprise_host::Error::DockerUnreachable(reason)) => Some(Err(reason)),
         Err(error) => Some(Err(error.to_string())),
     };
-    let containers = match &engine {
+    let mut containers = match &engine {
         Some(Ok(_)) => host.containers()?,
         _ => Vec::new(),
     };
     // Those that an operation keeps for its rollback are nobody's.
-    let containers: Vec<Container> =
-        containers.into_iter().filter(|it| !it.labels.contains_key(reprise_engine::KEPT_LABEL)).collect();
+    containers.retain(|it| !it.labels.contains_key(reprise_engine::KEPT_LABEL));
     let root = match &engine {
         Some(Ok(engine)) => engine.root.clone(),
         _ => PathBuf::from("/var/lib/docker"),
@@ -112,19 +126,51 @@ pub fn survey(
         };
         let target = match (&choice.destination, &volume) {
             (Destination::Directory(base), _) => below(base, item),
-            (Destination::InPlace, Some(volume)) => volume.mountpoint.clone(),
+            // Docker mounts it at the volume's place only while a container uses it.
+            (Destination::InPlace, Some(volume)) => match volume.bound_directory() {
+                Some(directory) => {
+                    let directory = host.canonical(directory)?;
+                    let mounts = containers.iter_mut().flat_map(|container| &mut container.mounts);
+                    for mount in mounts.filter(|mount| mount.volume.as_ref() == Some(&volume.name)) {
+                        mount.source.clone_from(&directory);
+                    }
+                    directory
+                }
+                None => volume.mountpoint.clone(),
+            },
             (Destination::InPlace, None) if item.kind == ItemKind::Volume => {
                 root.join("volumes").join(&item.name).join("_data")
             }
             (Destination::InPlace, None) => Path::new("/").join(&item.path),
         };
-        sites.push(look_at(host, item, &target, volume)?);
+        let mut site = look_at(host, item, &target, volume)?;
+        if in_place && choice.protect == Protect::Snapshot && site.present.is_some() {
+            site.under = Some(under(host, &site.target)?);
+        }
+        let is_tree = site.present.as_ref().is_some_and(|present| present.kind == FileKind::Directory);
+        let is_mounted = site.mounts.contains(&site.target);
+        if in_place && is_tree && is_mounted {
+            let names = host.list(&site.target)?.into_iter();
+            let names = names.filter(|name| name.as_bytes().starts_with(b".reprise-"));
+            site.stores = names.map(|name| site.target.join(name)).collect();
+            site.is_shared = is_shared(host, &site, &containers)?;
+        }
+        let is_swapped = choice.manner == Manner::Replace && choice.protect == Protect::Auto && !is_mounted;
+        if in_place && is_tree && !is_swapped {
+            site.nested = nested_subvolume(host, &site.target)?;
+            site.flagged = flagged(host, &site.target, choice.protect == Protect::Snapshot)?;
+        }
+        sites.push(site);
     }
     let dependencies = dependencies(host, &containers);
     let texts = texts(selection, choice, backup)?;
     let binds = bind_sources(&containers, &sites, backup)?;
+    let borg = choice.backup_before.then(|| {
+        let asked = host.ask(&Command::new("borg").arg("--version"));
+        asked.map(drop).map_err(|error| error.to_string())
+    });
     let (host, making) = (host.name().to_owned(), Making::default());
-    Ok(Facts { host, engine, containers, dependencies, sites, binds, making, texts })
+    Ok(Facts { host, engine, borg, containers, dependencies, sites, binds, making, texts })
 }
 
 /// Where `item` goes below an alternative location (DR-5).
@@ -151,19 +197,45 @@ fn look_at(host: &dyn Host, item: &Item, target: &Path, volume: Option<Volume>) 
             }
         }
     }
-    // Beside the target, not in it: that is where the restored tree is put together.
-    let space = host.space(target.parent().unwrap_or(&target))?;
+    let mut mounts = host.mounts_within(&target)?;
+    let device = |path: &Path| Ok::<_, reprise_host::Error>(host.stat(path)?.map(|stat| stat.device));
+    // A btrfs subvolume is a file system of its own, whether it is mounted by itself or not.
+    if let (Some(own), Some(parent)) = (device(&target)?, target.parent())
+        && device(parent)? != Some(own)
+        && !mounts.contains(&target)
+    {
+        mounts.push(target.clone());
+    }
+    // Beside the target, not in it, where that is not a file system of its own: there the restored tree is put together.
+    let inside = mounts.contains(&target);
+    let space = host.space(target.parent().filter(|_| !inside).unwrap_or(&target))?;
     Ok(Site {
         item: item.clone(),
         present: host.stat(&target)?,
         foreign_link: foreign_link(host, named)?,
-        mounts: host.mounts_within(&target)?,
+        mounts,
+        stores: Vec::new(),
+        is_shared: false,
+        flagged: None,
+        nested: None,
+        under: None,
         space,
         target,
         volume,
         missing,
         obstacle,
     })
+}
+
+/// Whether others may write at the top of what is restored: what was kept there would be theirs to change.
+fn is_shared(host: &dyn Host, site: &Site, containers: &[Container]) -> Result<bool, SurveyError> {
+    // A volume is for containers, whichever comes.
+    let is_seen = site.item.kind == ItemKind::Volume
+        || containers
+            .iter()
+            .any(|container| container.mounts.iter().any(|mount| site.target.starts_with(&mount.source)));
+    let had = host.attributes(&site.target)?;
+    Ok(is_seen || had.uid != host.user() || had.mode & 0o022 != 0)
 }
 
 /// The first symbolic link on the way to `path` that belongs to neither root nor the owner of this process:

@@ -1,22 +1,37 @@
 //! One effect each, in a world of its own: the usual ones and the odd ones.
 
+use std::cell::OnceCell;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use reprise_engine::{
-    AwaitHealthy, Change, CreateVolume, Edit, MakeDir, Place, StartContainer, StopContainer, Swap,
+    AwaitHealthy, BackUp, Change, CreateVolume, Edit, MakeDir, Place, StartContainer, StopContainer, Swap,
+    Way,
 };
-use reprise_host::{Docker, PortBinding, VolumeSpec};
+use reprise_host::{Command, Docker, PortBinding, VolumeSpec};
+use reprise_testkit::{Bench, OnFile, Restart, SimContainer, Wellness, plant, restless, settle, stage};
 
-use crate::making;
-use reprise_testkit::{Bench, Restart, SimContainer, Wellness, plant, restless, settle, stage};
+use crate::{making, mirrors, snapshots};
 
 /// An effect and the world it is for.
 pub struct Scenario {
     pub name: &'static str,
     pub bench: Bench,
     pub change: Change,
+    // The file system under it; goes last.
+    _disk: Option<Rc<OnFile>>,
+}
+
+/// Btrfs, where scenarios ask for it: one for all that are built together.
+#[derive(Clone, Default)]
+struct Btrfs(Rc<OnceCell<Rc<OnFile>>>);
+
+impl Btrfs {
+    fn disk(&self) -> Rc<OnFile> {
+        Rc::clone(self.0.get_or_init(|| Rc::new(OnFile::new("btrfs", 1024))))
+    }
 }
 
 impl Scenario {
@@ -33,9 +48,24 @@ pub type Make = fn(&Bench) -> Change;
 
 /// Every scenario, in a world built anew.
 pub fn needed() -> impl Iterator<Item = (&'static str, impl Fn() -> Scenario)> {
-    let all: Vec<(&'static str, Make)> =
-        [directories(), volumes(), stages(), swaps(), places(), containers(), making::needed()].concat();
-    all.into_iter().map(|(name, make)| (name, move || build(name, make)))
+    let all: Vec<(&'static str, Make)> = [
+        directories(),
+        volumes(),
+        stages(),
+        swaps(),
+        places(),
+        containers(),
+        vec![("an archive of what is there", back_up)],
+        mirrors::needed(),
+        snapshots::needed(),
+        making::needed(),
+    ]
+    .concat();
+    let btrfs = Btrfs::default();
+    all.into_iter().map(move |(name, make)| {
+        let btrfs = btrfs.clone();
+        (name, move || build(name, make, &btrfs))
+    })
 }
 
 /// Those in which there is nothing to do.
@@ -60,6 +90,10 @@ pub fn satisfied() -> impl Iterator<Item = Scenario> {
             fs::create_dir(bench.path("target")).unwrap();
             place(bench)
         }),
+        ("an archive that is there", |bench| {
+            fs::create_dir_all(bench.source.archives().join("before")).unwrap();
+            back_up(bench)
+        }),
         ("a container that is stopped", |bench| {
             bench.docker.add(SimContainer::new("web").stopped());
             Change::StopContainer(StopContainer { container: "web".to_owned() })
@@ -73,12 +107,28 @@ pub fn satisfied() -> impl Iterator<Item = Scenario> {
             Change::AwaitHealthy(AwaitHealthy { may_end: true, ..job })
         }),
     ];
-    all.into_iter().chain(making::satisfied()).map(|(name, make)| build(name, make))
+    let btrfs = Btrfs::default();
+    all.into_iter().chain(making::satisfied()).map(move |(name, make)| build(name, make, &btrfs))
 }
 
 /// Those that the effect was not planned for, and words of the refusal.
 pub fn refused() -> impl Iterator<Item = (Scenario, &'static str)> {
     let all: Vec<(&'static str, &'static str, Make)> = vec![
+        ("a store that is there", "is there already", |bench| {
+            let open = mirrors::store_inside(bench);
+            fs::create_dir(bench.path("target/.reprise-op")).unwrap();
+            open
+        }),
+        ("a btrfs snapshot that is there", "is there already", |bench| {
+            let change = snapshots::of_subvolume(bench);
+            fs::create_dir(bench.path("store/snapshot")).unwrap();
+            change
+        }),
+        ("a mirrored tree although nothing was begun", "nothing was begun", |bench| {
+            let mirror = mirrors::mirror(bench, Way::Exchange, true, |_| {});
+            fs::create_dir(bench.path("target/.reprise-op/done")).unwrap();
+            mirror
+        }),
         ("a file where a directory goes", "is not a directory", |bench| {
             fs::write(bench.path("file"), "").unwrap();
             Change::MakeDir(MakeDir { path: bench.path("file"), mode: 0o755 })
@@ -119,6 +169,22 @@ pub fn refused() -> impl Iterator<Item = (Scenario, &'static str)> {
             place(bench)
         }),
         ("placing nothing", "the restored tree is gone", |bench| place(bench)),
+        ("mirroring without a store", "is not there", |bench| {
+            let change = mirrors::mirror(bench, Way::Exact, false, |_| {});
+            fs::remove_dir_all(bench.path("store")).unwrap();
+            change
+        }),
+        ("mirroring a staged tree that is gone", "the restored tree is gone", |bench| {
+            let change = mirrors::mirror(bench, Way::Exchange, true, |_| {});
+            fs::remove_dir_all(bench.path("target/.reprise-op/new")).unwrap();
+            change
+        }),
+        ("mirroring what the backup does not hold", "holds no", |bench| {
+            let change = mirrors::mirror(bench, Way::Merge, false, |_| {});
+            let Change::Mirror(mut mirror) = change else { unreachable!() };
+            "nothing".clone_into(&mut mirror.from);
+            Change::Mirror(mirror)
+        }),
         ("stopping no container", "is not there", |_| {
             Change::StopContainer(StopContainer { container: "none".to_owned() })
         }),
@@ -126,11 +192,18 @@ pub fn refused() -> impl Iterator<Item = (Scenario, &'static str)> {
             Change::StartContainer(StartContainer { container: "none".to_owned() })
         }),
     ];
-    all.into_iter().chain(making::refused()).map(|(name, words, make)| (build(name, make), words))
+    let btrfs = Btrfs::default();
+    all.into_iter()
+        .chain(making::refused())
+        .map(move |(name, words, make)| (build(name, make, &btrfs), words))
 }
 
-fn build(name: &'static str, make: Make) -> Scenario {
-    let bench = Bench::new();
+fn build(name: &'static str, make: Make, btrfs: &Btrfs) -> Scenario {
+    let disk = name.contains("btrfs").then(|| btrfs.disk());
+    let bench = match &disk {
+        Some(disk) => Bench::within(tempfile::tempdir_in(disk.path()).unwrap()),
+        None => Bench::new(),
+    };
     plant(&bench.source.root().join("app"), "the backup");
     fs::write(bench.source.root().join("file.yml"), "a: 1\n").unwrap();
     fs::create_dir(bench.source.root().join("empty")).unwrap();
@@ -143,8 +216,9 @@ fn build(name: &'static str, make: Make) -> Scenario {
     plant(&bench.docker.mountpoint("app_data"), "live");
     bench.docker.add(SimContainer::new("web").restart(Restart::Always));
     let change = make(&bench);
+    settle(bench.source.root());
     settle(&bench.root());
-    Scenario { name, bench, change }
+    Scenario { name, bench, change, _disk: disk }
 }
 
 fn directories() -> Vec<(&'static str, Make)> {
@@ -273,6 +347,17 @@ fn places() -> Vec<(&'static str, Make)> {
             place(bench)
         }),
     ]
+}
+
+fn back_up(bench: &Bench) -> Change {
+    plant(&bench.path("target"), "live");
+    Change::BackUp(BackUp {
+        archive: "before".to_owned(),
+        paths: vec![bench.path("target"), bench.docker.mountpoint("app_data")],
+        except: vec![bench.path("target/sub")],
+        bytes: 1,
+        by_hand: Command::new("true"),
+    })
 }
 
 fn healthy(container: &str) -> Change {

@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use reprise_testkit::Sshd;
+use reprise_testkit::{OnFile, Sshd};
 use serde_json::Value;
 
 use super::engine::Engine;
@@ -31,8 +31,25 @@ pub struct Step {
     pub began: f64,
 }
 
+/// Which restore is broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restore {
+    /// All there is, of which a volume and a project are lost.
+    Everything,
+    /// A volume on a btrfs of its own, with a snapshot as the way back, and an archive besides.
+    Protected,
+}
+
+impl Restore {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Everything, Self::Protected];
+}
+
 /// See above.
 pub struct Bed {
+    restore: Restore,
+    /// The file system of its own. Goes before the volume that is its mount point.
+    _disk: Option<OnFile>,
     /// The project, its archive `nightly`, and the state directory of the case in hand.
     pub shop: Shop,
     /// The way to Docker.
@@ -55,8 +72,9 @@ const CHANGING: &str = "mkdir,mkdirat,rmdir,rename,renameat,renameat2,link,linka
 
 impl Bed {
     /// A new one, restored to over ssh or not.
-    pub fn new(over_ssh: bool) -> Self {
+    pub fn new(restore: Restore, over_ssh: bool) -> Self {
         let shop = Shop::for_faults();
+        let disk = (restore == Restore::Protected).then(|| shop.volume_on("btrfs"));
         let engine = Engine::at(&shop.sandbox.dir.join("docker.sock"));
         let sshd = over_ssh.then(|| {
             let socket = engine.path().display();
@@ -65,13 +83,12 @@ impl Bed {
             crate::remote::declare(&shop, &sshd);
             sshd
         });
-        let lost_volume = format!("{}_lost", shop.name);
-        let lost_data = shop.data().parent().unwrap().with_file_name(&lost_volume).join("_data");
-        docker(["volume", "create", &lost_volume]);
-        let lost_project = remade::project(&shop);
-        remade::single(&shop);
-        let roots = [shop.data(), shop.project.clone(), lost_data, lost_project.clone()];
-        let record = remade::recorded(&shop);
+        let mut roots = vec![shop.data(), shop.project.clone()];
+        let mut record = None;
+        if restore == Restore::Everything {
+            roots.extend(more_to_lose(&shop));
+            record = Some(remade::recorded(&shop));
+        }
         let mut segments = BTreeMap::new();
         for (number, root) in roots.iter().enumerate() {
             fs::write(root.join("noise"), noise(300_000, 100 + number as u64)).unwrap();
@@ -86,20 +103,20 @@ impl Bed {
             if root.ends_with("_data") { root.parent().unwrap().to_owned() } else { root.clone() }
         };
         let mut paths: Vec<String> = roots.iter().map(|root| parents(root).display().to_string()).collect();
-        paths.push(record);
+        paths.extend(record);
         shop.borg(
             &[&["create", "::nightly"], &paths.iter().map(String::as_str).collect::<Vec<_>>()[..]].concat(),
         );
         let archived = shop.trees();
         let lost = roots[2..].iter().map(|root| (root.clone(), Tree::of(root))).collect();
-        docker(["volume", "rm", &lost_volume]);
-        remade::lose(&shop, &lost_project);
-        fs::remove_dir_all(shop.sandbox.dir.join("srv/gone")).unwrap();
-        reconfigured(&shop);
-        shop.compose(&["up", "-d"]);
+        if restore == Restore::Everything {
+            lose_more(&shop, &roots[3]);
+        }
         shop.damage(Damage(1));
+        // Whatever of it is compared, it is read from the backup.
+        fs::write(shop.data().join("noise"), noise(300_000, 1)).unwrap();
         let before = shop.now();
-        Self { shop, engine, sshd, before, archived, lost, segments, cases: 0 }
+        Self { restore, _disk: disk, shop, engine, sshd, before, archived, lost, segments, cases: 0 }
     }
 
     fn segments(shop: &Shop) -> Vec<PathBuf> {
@@ -119,7 +136,14 @@ impl Bed {
     pub fn restore(&self, more: &[&str]) -> Command {
         let archive = self.shop.archive("nightly");
         let host: &[&str] = if self.sshd.is_some() { &["--host", "other"] } else { &[] };
-        self.command(&[&["docker", "restore", &archive, "--in-place", "--yes"], host, more].concat())
+        let volume = format!("volume:{}", self.shop.volume);
+        let which: &[&str] = match self.restore {
+            Restore::Everything => &[],
+            // The repository is out of reach of another host.
+            Restore::Protected if self.sshd.is_some() => &["--item", &volume, "--protect", "snapshot"],
+            Restore::Protected => &["--item", &volume, "--protect", "snapshot", "--backup-before"],
+        };
+        self.command(&[&["docker", "restore", &archive, "--in-place", "--yes"], host, which, more].concat())
     }
 
     /// The steps of its plan, each with what it does in a run that nothing disturbs.
@@ -233,9 +257,14 @@ impl Bed {
         }
     }
 
+    /// Containers that may have been made anew.
+    fn copies(&self) -> Vec<String> {
+        if self.restore == Restore::Everything { vec![remade::set_aside(&self.shop)] } else { Vec::new() }
+    }
+
     #[track_caller]
     fn expect_as_before(&self) {
-        self.shop.expect_as_before_but_for_copies(&self.before, &[remade::set_aside(&self.shop)]);
+        self.shop.expect_as_before_but_for_copies(&self.before, &self.copies());
         assert!(!self.shop.sandbox.dir.join("srv/gone").exists(), "a directory is left over");
     }
 
@@ -243,18 +272,24 @@ impl Bed {
     fn expect_restored(&self, record: &Value) {
         let now = self.shop.trees();
         assert_same(&self.archived.0, &now.0, "the volume is not as in the archive");
-        assert_same(&self.archived.1, &now.1, "the project is not as in the archive");
+        let project =
+            if self.restore == Restore::Everything { &self.archived.1 } else { &self.before.trees.1 };
+        assert_same(project, &now.1, "the project is not as it was to be");
         for (root, tree) in &self.lost {
             assert_same(tree, &Tree::of(root), "what was lost is not as in the archive");
         }
-        let id = record["id"].as_str().unwrap();
-        let more = [remade::made(&self.shop, id), vec![format!("{}_lost", self.shop.name)]].concat();
-        self.before.objects.expect_now_with(&self.shop.name, &more, &[remade::set_aside(&self.shop)]);
+        let mut more = Vec::new();
+        if self.restore == Restore::Everything {
+            more = remade::made(&self.shop, record["id"].as_str().unwrap());
+            more.push(lost_volume(&self.shop));
+        }
+        self.before.objects.expect_now_with(&self.shop.name, &more, &self.copies());
         let kept = record["kept"].as_array().unwrap().iter().map(|path| path.as_str().unwrap());
         let mut kept: Vec<&str> = kept.filter(|path| Path::new(path).exists()).collect();
         kept.sort_unstable();
         let mut marked = self.shop.marked();
-        marked.retain(|path| !kept.contains(&path.as_str()));
+        // A snapshot lies in a directory of the operation's.
+        marked.retain(|path| !kept.iter().any(|kept| Path::new(kept).starts_with(path)));
         assert_eq!(marked, Vec::<String>::new(), "what is kept is not what the record names");
     }
 
@@ -267,6 +302,29 @@ impl Bed {
         file.read_exact_at(&mut byte, middle).unwrap();
         file.write_all_at(&[byte[0] ^ 1], middle).unwrap();
     }
+}
+
+fn lost_volume(shop: &Shop) -> String {
+    format!("{}_lost", shop.name)
+}
+
+/// Makes a volume and a project, and returns where they are.
+fn more_to_lose(shop: &Shop) -> [PathBuf; 2] {
+    let volume = lost_volume(shop);
+    let data = shop.data().parent().unwrap().with_file_name(&volume).join("_data");
+    docker(["volume", "create", &volume]);
+    let project = remade::project(shop);
+    remade::single(shop);
+    [data, project]
+}
+
+/// Loses that, and makes the shop's own containers of other files.
+fn lose_more(shop: &Shop, project: &Path) {
+    docker(["volume", "rm", &lost_volume(shop)]);
+    remade::lose(shop, project);
+    fs::remove_dir_all(shop.sandbox.dir.join("srv/gone")).unwrap();
+    reconfigured(shop);
+    shop.compose(&["up", "-d"]);
 }
 
 /// Tells each step what was called while it was at work. The log has a sync for each event after the first `known`.

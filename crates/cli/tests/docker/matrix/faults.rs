@@ -17,7 +17,7 @@ use crate::support::{Ended, docker, wait_until};
 /// What a kind of step works with: that decides which faults can meet it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Nature {
-    /// Names of files on the host.
+    /// Names of files on the host, by itself or with a program that does.
     Files,
     /// The backup, and files beside their targets.
     Extracts,
@@ -34,8 +34,8 @@ pub enum Nature {
 /// The nature of each kind of step. A kind that is missing fails `every_kind_of_step_is_classified`.
 pub fn nature(effect: &str) -> Option<Nature> {
     Some(match effect {
-        "make_dir" | "swap" | "place" => Nature::Files,
-        "stage" => Nature::Extracts,
+        "make_dir" | "open_store" | "back_up" | "snapshot" | "swap" | "place" => Nature::Files,
+        "stage" | "mirror" => Nature::Extracts,
         "create_volume" | "create_network" | "create_container" | "compose_create" | "set_aside" => {
             Nature::Asks
         }
@@ -96,14 +96,17 @@ impl Fault {
         }
     }
 
-    /// Nothing when it can meet a step of that nature, else why it cannot.
-    pub fn spares(self, nature: Nature, over_ssh: bool) -> Option<&'static str> {
+    /// Nothing when it can meet that step, else why it cannot.
+    pub fn spares(self, step: &Step, over_ssh: bool) -> Option<&'static str> {
+        let nature = nature(&step.effect).expect("a kind of step that is classified");
         match self {
             Self::ConnectionLost if !over_ssh => Some("there is no connection"),
             Self::WillNotStop if nature != Nature::Stops => Some("no container is stopped"),
             Self::WillNotStart if nature != Nature::Starts => Some("no container is started"),
             Self::Unhealthy if nature != Nature::Waits => Some("no container is waited for"),
-            Self::CorruptChunk if nature != Nature::Extracts => Some("nothing is read from the backup"),
+            Self::CorruptChunk if nature != Nature::Extracts || was_staged(step) => {
+                Some("nothing is read from the backup")
+            }
             _ => None,
         }
     }
@@ -157,6 +160,11 @@ impl Fault {
 
 fn is_on_small_disk(step: &Step) -> bool {
     step.change["into"].as_str().is_some_and(|into| into.contains("/srv/"))
+}
+
+/// Whether what it puts in place was read from the backup by a step before it.
+fn was_staged(step: &Step) -> bool {
+    step.change["way"].as_str().is_some_and(|way| matches!(way, "exchange" | "overlay"))
 }
 
 /// One way in which a fault comes.

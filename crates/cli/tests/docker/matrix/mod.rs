@@ -1,6 +1,6 @@
 //! The fault matrix: at every step of an in-place restore, everything that can go wrong.
 //!
-//! The steps are those of the plan that `--dry-run --json` prints, so a new kind of step is met without a word here; it
+//! The steps are those of the plans that `--dry-run --json` prints, so a new kind of step is met without a word here; it
 //! must be classified in [`faults`], or a test fails. However it ends, a restore has either done all or left everything
 //! as before, and says so. `make test` takes a sample, in which each kind of step and each fault comes; `make reliability`
 //! breaks every step in every way, and writes `docs/reliability.md`.
@@ -20,7 +20,7 @@ use std::time::Instant;
 
 use reprise_engine::Change;
 
-use bed::{Bed, Step};
+use bed::{Bed, Restore, Step};
 use faults::{Fault, nature, strike};
 
 /// Where results are written to, a line of JSON each.
@@ -59,21 +59,24 @@ impl Extent {
 /// Lets each of `faults` come to the steps of a restore, over ssh or not.
 fn at_the_steps(faults: &[Fault], over_ssh: bool) {
     let (results, extent) = (results(), Extent::wanted());
-    let mut bed = Bed::new(over_ssh);
-    let steps = bed.steps();
     let mut failures = Vec::new();
-    for &fault in faults {
-        let mut met = BTreeSet::new();
-        for step in &steps {
+    let mut met = BTreeSet::new();
+    for restore in Restore::ALL {
+        let mut bed = Bed::new(restore, over_ssh);
+        let steps = bed.steps();
+        for (fault, step) in faults.iter().flat_map(|fault| steps.iter().map(move |step| (*fault, step))) {
             let effect = step.effect.as_str();
-            let nature = nature(effect)
-                .unwrap_or_else(|| panic!("`{effect}` is not classified: see `nature` in matrix/faults.rs"));
-            if let Some(why) = fault.spares(nature, over_ssh) {
+            assert!(
+                nature(effect).is_some(),
+                "`{effect}` is not classified: see `nature` in matrix/faults.rs"
+            );
+            if let Some(why) = fault.spares(step, over_ssh) {
                 note(results.as_ref(), step, fault, over_ssh, &format!("– {why}"));
                 continue;
             }
             let all = extent == Extent::All;
-            if !(all || extent.has(effect, fault, over_ssh) && met.insert(effect)) {
+            let mut is_first = || met.insert((fault.title(), effect.to_owned()));
+            if !(all || extent.has(effect, fault, over_ssh) && is_first()) {
                 continue;
             }
             let ways = fault.ways(step, over_ssh);
@@ -90,7 +93,7 @@ fn at_the_steps(faults: &[Fault], over_ssh: bool) {
                     let _ = writeln!(std::io::stderr(), "{why}");
                     failures.push(format!("{what}:\n{why}"));
                     // Nobody knows how it was left.
-                    bed = Bed::new(over_ssh);
+                    bed = Bed::new(restore, over_ssh);
                 }
             }
         }
@@ -112,8 +115,8 @@ const ELSEWHERE: [(&str, &str); 0] = [];
 
 #[test]
 fn every_kind_of_step_is_classified_and_met() {
-    let mut bed = Bed::new(false);
-    let met: BTreeSet<String> = bed.steps().into_iter().map(|step| step.effect).collect();
+    let steps = Restore::ALL.into_iter().flat_map(|restore| Bed::new(restore, false).steps());
+    let met: BTreeSet<String> = steps.map(|step| step.effect).collect();
     for kind in Change::KINDS {
         let kind = &tag(kind);
         assert!(nature(kind).is_some(), "`{kind}` is not classified: see `nature` in matrix/faults.rs");

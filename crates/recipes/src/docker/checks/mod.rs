@@ -23,7 +23,7 @@ pub(super) fn findings(
     let mut found = request.contents.findings.clone();
     found.extend(request.remarks.iter().cloned());
     found.extend(covered(request.selection));
-    found.extend(places::findings(request, facts));
+    found.extend(places::findings(request, facts, !remade.made.is_empty()));
     if request.choice.destination == Destination::InPlace {
         found.extend(containers::findings(facts, stopping));
         found.extend(engine_restart(request.selection));

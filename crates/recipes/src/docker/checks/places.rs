@@ -2,22 +2,29 @@
 
 use std::path::Path;
 
+use reprise_host::{FileKind, Volume};
 use reprise_model::{Destination, Finding, Message, Severity};
 
 use super::super::request::Request;
-use super::super::space;
 use super::super::survey::{Facts, Site};
+use super::super::{mirror, protection, space};
 
-/// What is wrong with the places of a restore.
-pub(super) fn findings(request: &Request<'_>, facts: &Facts) -> Vec<Finding> {
+/// What is wrong with the places of a restore; `remaking`, containers are made anew, too.
+pub(super) fn findings(request: &Request<'_>, facts: &Facts, remaking: bool) -> Vec<Finding> {
     let sites = &facts.sites;
-    let mut found: Vec<Finding> = space::needs(sites).iter().filter_map(space::Need::finding).collect();
+    let puts = mirror::puts(request, facts);
+    let mut found: Vec<Finding> =
+        space::needs(sites, &puts).iter().filter_map(space::Need::finding).collect();
     found.extend(sites.iter().filter_map(obstacles));
     found.extend(sites.iter().filter_map(foreign_link));
     found.extend(overlaps(sites));
     found.extend(reserved(request, facts));
     match request.choice.destination {
-        Destination::InPlace => found.extend(sites.iter().flat_map(impossible_swaps)),
+        Destination::InPlace => {
+            found.extend(sites.iter().flat_map(impossible_swaps));
+            found.extend(mirror::findings(request, facts, &puts, remaking));
+            found.extend(protection::findings(request, facts, &puts));
+        }
         Destination::Directory(_) => found.extend(sites.iter().filter_map(occupied)),
     }
     found
@@ -93,9 +100,13 @@ fn impossible_swaps(site: &Site) -> Vec<Finding> {
         let finding = Finding::new(Severity::Blocker, message).about(site.item.reference());
         finding.advise(Message::new("no-swap-advice"))
     };
-    let mounts =
-        site.mounts.iter().map(|mount| blocker(Message::new("mount-point").text("path", mount.display())));
-    let driver = site.volume.as_ref().filter(|volume| volume.driver != "local" || !volume.options.is_empty());
+    // One at the target itself is restored into; those below it would end up on the wrong file system.
+    let is_tree = site.present.as_ref().is_some_and(|present| present.kind == FileKind::Directory);
+    let mounts = site.mounts.iter().filter(|mount| !is_tree || **mount != site.target);
+    let mounts = mounts.map(|mount| blocker(Message::new("mount-point").text("path", mount.display())));
+    let is_elsewhere = |volume: &&Volume| volume.driver != "local" || !volume.options.is_empty();
+    let driver =
+        site.volume.as_ref().filter(is_elsewhere).filter(|volume| volume.bound_directory().is_none());
     let driver = driver.map(|volume| blocker(Message::new("volume-driver").text("volume", &volume.name)));
     mounts.chain(driver).collect()
 }

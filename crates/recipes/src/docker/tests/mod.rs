@@ -2,6 +2,7 @@
 
 mod analysing;
 mod checking;
+mod mirroring;
 mod planning;
 mod remaking;
 
@@ -12,7 +13,8 @@ use jiff::Timestamp;
 use reprise_engine::{Plan, SourceRef};
 use reprise_host::{Container, Engine, FileKind, Inode, Mount, Space, Stat, Volume};
 use reprise_model::{
-    Adaptation, Choice, Contents, Destination, Item, ItemKind, Lang, Message, Origin, RestoreType, Selection,
+    Adaptation, Choice, Contents, Destination, Item, ItemKind, Lang, Manner, Message, Origin, Protect,
+    RestoreType, Selection,
 };
 
 use super::compose::Condition;
@@ -62,6 +64,11 @@ fn site(item: &Item, target: &str) -> Site {
         obstacle: None,
         foreign_link: None,
         mounts: Vec::new(),
+        stores: Vec::new(),
+        is_shared: false,
+        flagged: None,
+        nested: None,
+        under: None,
         space: Space { device: 1, free_bytes: 100 * GIB, free_inodes: u64::MAX },
     }
 }
@@ -114,6 +121,9 @@ impl Shop {
                 destination: Destination::InPlace,
                 adaptation: Adaptation::None,
                 restart: true,
+                manner: Manner::default(),
+                protect: Protect::default(),
+                backup_before: false,
             },
             facts: Facts {
                 host: "localhost".into(),
@@ -122,6 +132,7 @@ impl Shop {
                     root: "/var/lib/docker".into(),
                     endpoint: String::new(),
                 })),
+                borg: None,
                 containers: vec![
                     container("shop_web_1", "web", "/srv/shop/site"),
                     container("shop_db_1", "db", data),

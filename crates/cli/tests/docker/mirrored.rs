@@ -1,0 +1,314 @@
+//! Trees that do not change places as a whole: mount points, only what differs (also without room for two copies), merging; and
+//! snapshots of what they lie on.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::Command;
+
+use reprise_testkit::{OnFile, Sshd, subvolume};
+
+use crate::conflicts::let_hours_pass;
+use crate::remote::declare;
+use crate::support::{Damage, Ended, OWNER_LABEL, Shop, Tree, Trees, assert_same, owner, run};
+
+/// A shop whose volume lies on a file system of that kind, backed up.
+fn with_volume_on(kind: &str) -> (Shop, OnFile) {
+    let shop = Shop::of_files_unsaved();
+    let disk = shop.volume_on(kind);
+    shop.back_up("nightly");
+    (shop, disk)
+}
+
+/// A shop whose project is a file system, backed up.
+fn with_project_as_ext4() -> (Shop, OnFile) {
+    let shop = Shop::of_files_unsaved();
+    let disk = shop.project_on("ext4");
+    shop.back_up("nightly");
+    (shop, disk)
+}
+
+/// What lies there but for what is kept in a mount point.
+fn trees(shop: &Shop) -> Trees {
+    let (volume, project) = shop.trees();
+    (volume, project.without_kept())
+}
+
+fn roll_back(shop: &Shop) -> Ended {
+    shop.reprise(&["operations", "rollback", "latest", "--yes"])
+}
+
+#[test]
+fn a_project_that_is_a_file_system_is_restored_into_and_rolled_back_to_the_byte() {
+    let (shop, disk) = with_project_as_ext4();
+    let archived = shop.trees_of_archive("nightly");
+    let sshd = Sshd::start();
+    declare(&shop, &sshd);
+    for (number, host) in [(1, &[][..]), (2, &["--host", "other"][..])] {
+        shop.damage(Damage(number));
+        let before = shop.now();
+        let restored = shop.restore(host).expect(0);
+        assert!(restored.stdout.contains("mount point"), "{}", restored.stdout);
+        let now = trees(&shop);
+        assert_same(&archived.0, &now.0, "the volume is not as in the archive");
+        assert_same(&archived.1, &now.1, "the project is not as in the archive");
+        before.objects.expect_now(&shop.name);
+        // What is made there afterwards goes with it.
+        fs::write(shop.project.join("made since"), "").unwrap();
+        roll_back(&shop).expect(0);
+        shop.expect_as_before(&before);
+    }
+    drop(disk);
+}
+
+#[test]
+fn a_mount_point_in_which_containers_write_is_not_restored_into() {
+    let shop = Shop::of_files();
+    shop.compose(&["stop"]);
+    let disk = OnFile::at(&shop.data(), "ext4", 16);
+    shop.compose(&["start"]);
+    let before = shop.now();
+    for more in [&[][..], &["--only-changed"], &["--merge"], &["--protect", "snapshot"]] {
+        shop.restore(more).expect(2).says(&["in which others may write", "Mount the file system at"]);
+    }
+    shop.expect_as_before(&before);
+    drop(disk);
+}
+
+#[test]
+fn what_cannot_be_moved_is_told_before_anything_stops() {
+    let shop = Shop::of_files();
+    shop.damage(Damage(1));
+    let page = shop.data().join("page.html");
+    run(Command::new("chattr").arg("+i").arg(&page)).expect(0);
+    let refused = shop.restore(&["--only-changed"]);
+    run(Command::new("chattr").arg("-i").arg(&page)).expect(0);
+    refused.expect(2).says(&["page.html has a file flag", "chattr"]);
+    shop.expect_nothing_begun();
+}
+
+#[test]
+fn what_is_kept_in_a_file_system_goes_when_the_window_closes_and_then_there_is_no_rollback() {
+    let (shop, disk) = with_project_as_ext4();
+    shop.damage(Damage(1));
+    shop.restore(&[]).expect(0);
+    let restored = trees(&shop);
+    let kept: Vec<String> = serde_json::from_value(shop.record()["kept"].clone()).unwrap();
+    assert!(kept.iter().all(|path| Path::new(path).exists()) && kept.len() == 2, "{kept:?}");
+    shop.reprise(&["operations", "expire"]).expect(0);
+    assert!(kept.iter().all(|path| Path::new(path).exists()), "the window is open");
+    let_hours_pass(&shop, 9);
+    roll_back(&shop).expect(2).says(&["can no longer be rolled back"]);
+    // Not while it is not mounted: it would stay for ever, and be in the way of every restore.
+    let elsewhere = shop.sandbox.dir.join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    shop.compose(&["stop"]);
+    run(Command::new("mount").arg("--bind").arg(disk.path()).arg(&elsewhere)).expect(0);
+    run(Command::new("umount").arg(disk.path())).expect(0);
+    let tried = shop.reprise(&["operations", "expire"]).expect(1);
+    assert!(tried.stderr.contains("is not mounted") && tried.stdout.is_empty(), "{tried:?}");
+    run(Command::new("mount").arg("--bind").arg(&elsewhere).arg(disk.path())).expect(0);
+    run(Command::new("umount").arg(&elsewhere)).expect(0);
+    shop.reprise(&["operations", "expire"]).expect(0);
+    assert_eq!(kept.iter().find(|path| Path::new(path).exists()), None);
+    assert_same(&restored.1, &shop.trees().1, "not even the project's time has changed");
+    roll_back(&shop).expect(2).says(&["can no longer be rolled back"]);
+    drop(disk);
+}
+
+#[test]
+fn only_what_differs_is_written_and_the_end_is_the_same() {
+    let shop = Shop::of_files_unsaved();
+    // In a directory, these are names like any other.
+    let names = ["lost+found", ".reprise-notes"].map(|name| shop.project.join(name));
+    fs::create_dir(&names[0]).unwrap();
+    fs::write(names[0].join("file"), "found").unwrap();
+    fs::write(&names[1], "notes").unwrap();
+    shop.back_up("nightly");
+    fs::remove_dir_all(&names[0]).unwrap();
+    fs::remove_file(&names[1]).unwrap();
+    let archived = shop.trees_of_archive("nightly");
+    shop.damage(Damage(1));
+    let before = shop.now();
+    let inode = |name: &str| fs::metadata(shop.project.join(name)).unwrap().ino();
+    let (same, other) = (inode("docker-compose.yml"), inode("site/index.html"));
+
+    shop.restore(&["--only-changed"]).expect(0);
+    let now = shop.trees();
+    assert_same(&archived.0, &now.0, "the volume is not as in the archive");
+    assert_same(&archived.1, &now.1, "the project is not as in the archive");
+    before.objects.expect_now(&shop.name);
+    assert_eq!(inode("docker-compose.yml"), same, "what is right stays as it is");
+    assert_ne!(inode("site/index.html"), other);
+
+    // A file that was right, and stayed, is written to afterwards: its content of before is the archive's.
+    fs::write(shop.project.join("site/health.txt"), "changed since").unwrap();
+    fs::remove_dir_all(shop.data().join("a")).unwrap();
+    fs::write(shop.data().join("made since"), "").unwrap();
+    roll_back(&shop).expect(0);
+    shop.expect_as_before(&before);
+}
+
+#[test]
+fn a_file_that_only_looks_unchanged_is_put_right() {
+    let shop = Shop::of_files();
+    let archived = shop.trees_of_archive("nightly");
+    let page = shop.data().join("page.html");
+    let meta = fs::metadata(&page).unwrap();
+    let wrong = vec![b'x'; meta.len() as usize];
+    fs::write(&page, &wrong).unwrap();
+    fs::File::options().write(true).open(&page).unwrap().set_modified(meta.modified().unwrap()).unwrap();
+    shop.restore(&["--only-changed"]).expect(0);
+    assert_same(&archived.0, &shop.trees().0, "size and time were believed");
+}
+
+#[test]
+fn merging_puts_in_what_differs_and_removes_nothing() {
+    let shop = Shop::of_files();
+    let archived = shop.trees_of_archive("nightly");
+    shop.damage(Damage(1));
+    let before = shop.now();
+    shop.restore(&["--merge"]).expect(0);
+    let more = ["site/newer", "site/newer/and", "site/newer/and/deeper", "site/newer/and/deeper/file"];
+    let (volume, project) = shop.trees();
+    assert!(shop.data().join("newer-1").exists() && shop.project.join(more[3]).exists());
+    assert_same(&archived.0, &volume.without(&["newer-1"]), "what the archive holds is there");
+    assert_same(&archived.1, &project.without(&more), "what the archive holds is there");
+    roll_back(&shop).expect(0);
+    shop.expect_as_before(&before);
+}
+
+#[test]
+fn merging_is_refused_where_it_could_not_be_undone_to_the_byte() {
+    let shop = Shop::of_files();
+    let sshd = Sshd::start();
+    declare(&shop, &sshd);
+    shop.damage(Damage(1));
+    let before = shop.now();
+    shop.restore(&["--merge", "--host", "other"]).expect(2).says(&["--merge works on this machine only"]);
+    shop.restore(&["--merge", "--protect", "snapshot"]).expect(2).says(&["--merge removes nothing"]);
+    shop.restore(&["--merge", "--script", "complete"]).expect(2).says(&["cannot be restored by a script"]);
+    shop.expect_as_before(&before);
+}
+
+#[test]
+fn a_mount_point_is_not_restored_into_twice_until_the_first_is_undone_or_expired() {
+    let (shop, disk) = with_project_as_ext4();
+    shop.damage(Damage(1));
+    let before = shop.now();
+    shop.restore(&[]).expect(0);
+    shop.restore(&[]).expect(2).says(&["still holds what an earlier restore keeps", "operations expire"]);
+    roll_back(&shop).expect(0);
+    shop.expect_as_before(&before);
+    shop.restore(&[]).expect(0);
+    let_hours_pass(&shop, 9);
+    shop.reprise(&["operations", "expire"]).expect(0);
+    shop.restore(&[]).expect(0);
+    drop(disk);
+}
+
+#[test]
+fn without_room_for_two_copies_it_is_refused_and_writing_only_what_differs_is_proposed() {
+    let fill = |project: &Path| {
+        fs::create_dir_all(project).unwrap();
+        fs::write(project.join("large"), vec![7; 3 << 20]).unwrap();
+    };
+    let shop = Shop::of_files_on("5m", fill);
+    let archived = shop.trees_of_archive("nightly");
+    fs::write(shop.project.join("site/index.html"), "damaged").unwrap();
+    fs::write(shop.project.join("newer"), "").unwrap();
+    let before = shop.now();
+    let item = format!("project:{}", shop.name);
+    shop.restore(&["--item", &item]).expect(2).says(&["--only-changed"]);
+    shop.expect_as_before(&before);
+    shop.restore(&["--item", &item, "--only-changed"]).expect(0);
+    assert_same(&archived.1, &shop.trees().1, "the project is not as in the archive");
+    roll_back(&shop).expect(0);
+    shop.expect_as_before(&before);
+
+    // Where not even that fits, everything is put back.
+    fs::write(shop.project.join("large"), vec![8; 3 << 20]).unwrap();
+    let before = shop.now();
+    shop.restore(&["--item", &item, "--only-changed"]).expect(3).says(&["no space left"]);
+    shop.expect_as_before(&before);
+}
+
+#[test]
+fn a_btrfs_snapshot_protects_what_is_written_over() {
+    let (shop, disk) = with_volume_on("btrfs");
+    let archived = shop.trees_of_archive("nightly");
+    let snapshots =
+        || run(Command::new("btrfs").args(["subvolume", "list", "-s"]).arg(disk.path())).expect(0).stdout;
+    shop.damage(Damage(1));
+    let before = shop.now();
+    let item = format!("volume:{}", shop.volume);
+    let protected = ["--item", item.as_str(), "--protect", "snapshot"];
+
+    let restored = shop.restore(&protected).expect(0);
+    assert!(restored.stdout.contains("Take the read-only btrfs snapshot"), "{}", restored.stdout);
+    assert_same(&archived.0, &shop.trees().0, "the volume is not as in the archive");
+    assert_eq!(snapshots().lines().count(), 1);
+    fs::write(shop.data().join("made since"), "").unwrap();
+    roll_back(&shop).expect(0);
+    shop.expect_as_before(&before);
+    assert_eq!(snapshots(), "");
+
+    shop.restore(&protected).expect(0);
+    let_hours_pass(&shop, 9);
+    shop.reprise(&["operations", "expire"]).expect(0);
+    assert_eq!(snapshots(), "");
+    assert_same(&archived.0, &shop.trees().0, "what was restored stays");
+    roll_back(&shop).expect(2).says(&["can no longer be rolled back"]);
+}
+
+#[test]
+fn a_failure_is_undone_from_the_snapshot() {
+    let (shop, disk) = with_volume_on("btrfs");
+    fs::write(shop.data().join("health.txt"), "").unwrap();
+    fs::remove_file(shop.data().join("health.txt")).unwrap();
+    // With that gone, the container is not well after the restore.
+    shop.compose(&["stop"]);
+    shop.back_up("broken");
+    fs::write(shop.data().join("health.txt"), "fine\n").unwrap();
+    shop.compose(&["start"]);
+    let before = shop.now();
+    let (archive, item) = (shop.archive("broken"), format!("volume:{}", shop.volume));
+    let restore = ["docker", "restore", &archive, "--in-place", "--yes", "--item", &item];
+    let more = ["--protect", "snapshot", "--health-timeout", "3"];
+    shop.reprise(&[&restore[..], &more].concat()).expect(3).says(&["not healthy"]);
+    shop.expect_as_before(&before);
+    drop(disk);
+}
+
+#[test]
+fn a_subvolume_is_told_from_the_directories_around_it() {
+    let disk = OnFile::new("btrfs", 128);
+    let mut shop = Shop::unbuilt();
+    let project = disk.path().join(&shop.name);
+    shop.project.clone_from(&project);
+    subvolume(&project);
+    let labels = format!("labels: {{{OWNER_LABEL}: \"{}\"}}", owner());
+    let compose = format!(
+        "services: {{web: {{image: \"reprise-test/web:1\", {labels}}}}}\nnetworks: {{default: {{{labels}}}}}\n"
+    );
+    fs::write(project.join("docker-compose.yml"), format!("version: '2.4'\n{compose}")).unwrap();
+    shop.compose(&["up", "-d"]);
+    fs::write(project.join("file"), "as backed up").unwrap();
+    shop.borg(&["create", "::nightly", project.to_str().unwrap()]);
+    fs::write(project.join("file"), "damaged").unwrap();
+    fs::write(project.join("newer"), "").unwrap();
+    let inner = project.join("data/inner");
+    fs::create_dir(project.join("data")).unwrap();
+    subvolume(&inner);
+    shop.restore(&["--protect", "snapshot"]).expect(2).says(&["A btrfs subvolume of its own", "data/inner"]);
+    run(Command::new("btrfs").args(["subvolume", "delete"]).arg(&inner)).expect(0);
+    fs::remove_dir(project.join("data")).unwrap();
+    let before = Tree::of(&project);
+    for protect in ["auto", "snapshot"] {
+        shop.restore(&["--protect", protect]).expect(0);
+        assert_eq!(fs::read_to_string(project.join("file")).unwrap(), "as backed up");
+        assert!(!project.join("newer").exists());
+        roll_back(&shop).expect(0);
+        assert_same(&before, &Tree::of(&project), protect);
+    }
+}

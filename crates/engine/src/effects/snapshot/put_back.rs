@@ -1,0 +1,72 @@
+//! A directory put back as it is in a snapshot.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use reprise_host::FileKind;
+
+use super::{refused, shell};
+use crate::effects::mirror::is_apart;
+use crate::{Cx, Result};
+
+/// Everything in `$2` goes, everything in `$1` is copied there: blocks are shared where the file system can. With `$3`, it is a
+/// file system of its own, and what Reprise keeps there and what mkfs made is left alone. Can be run again wherever it was
+/// cut off. A file that was made immutable since would stop it half-way.
+const PUT_BACK: &str = r#"set -e
+from=$1 to=$2 mounted=$3 known=$4
+[ -d "$from" ] || { echo 'Not a directory' >&2; exit 1; }
+cd -- "$to"
+[ "$(stat -c %D:%i .)" = "$known" ] || { echo 'Another directory is there now' >&2; exit 1; }
+to=.
+names() {
+  if [ -n "$mounted" ]; then find "$1" -mindepth 1 -maxdepth 1 ! -name lost+found ! -name '.reprise-*' "$2" "$3"
+  else find "$1" -mindepth 1 -maxdepth 1 "$2" "$3"; fi
+}
+names "$to" -printf '%p\0' | xargs -0 -r chattr -R -f -i -a -- 2>/dev/null || :
+names "$to" -printf '%p\0' | xargs -0 -r rm -rf --one-file-system --
+# In one go, or names of one file become files of their own: where they do not fit into one command line, by tar.
+if names "$from" -printf '%p\0' | xargs -0 -r -x -n 2000000000 -s 1000000 true; then
+  names "$from" -printf '%p\0' | xargs -0 -r -x -n 2000000000 -s 1000000 cp -a --reflink=auto -t "$to" --
+else
+  names "$from" -printf '%f\0' |
+    tar -C "$from" --null --verbatim-files-from -T - --numeric-owner --acls --xattrs --xattrs-include='*' -S -cf - |
+    tar -C "$to" --numeric-owner --acls --xattrs --xattrs-include='*' -S -xpf -
+fi
+sync -f -- "$to""#;
+
+/// Makes `to` what `from` is; it is a file system of its own or not.
+pub(super) fn put_back(from: &Path, to: &Path, is_mounted: bool, cx: &Cx<'_>) -> Result<()> {
+    // Whoever may write above it could have a link there meanwhile: the shell looks whether it came to the same directory.
+    let known = match cx.host.stat(to)? {
+        Some(stat) if stat.kind == FileKind::Directory => format!("{:x}:{}", stat.device, stat.inode.number),
+        _ => {
+            return Err(refused(
+                to,
+                "is no directory any more",
+                "find out who changed that, and put it back",
+            ));
+        }
+    };
+    let mounted = if is_mounted { "mounted" } else { "" };
+    cx.host.run(&shell(PUT_BACK, &[from, to]).args([mounted, &known]))?;
+    let count = |root: &Path| -> Result<(usize, u64, usize)> {
+        let names = cx.host.list(root)?.into_iter().map(PathBuf::from);
+        let except: Vec<PathBuf> = names.filter(|name| is_mounted && is_apart(name)).collect();
+        let found = cx.host.walk(root, &except)?;
+        let files: BTreeSet<u64> = found.iter().map(|found| found.inode).collect();
+        Ok((found.len(), found.iter().map(|found| found.size).sum(), files.len()))
+    };
+    let (there, here) = (count(from)?, count(to)?);
+    if there != here {
+        let why = format!(
+            "holds {} names of {} files and {} bytes, the snapshot {} of {} and {}",
+            here.0, here.2, here.1, there.0, there.2, there.1
+        );
+        return Err(refused(
+            to,
+            why,
+            "does something write there that is no container? End it and try again",
+        ));
+    }
+    Ok(cx.host.set_attributes(to, Path::new(""), &cx.host.attributes(from)?)?)
+}

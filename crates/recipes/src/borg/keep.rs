@@ -1,0 +1,88 @@
+//! Archives that are made and removed again: by the real `borg`, as nothing here writes to repositories.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use reprise_borg::{Error, PassphraseError};
+use reprise_engine::SourceError;
+use reprise_host::{Command, Error as HostError, run_local_unless};
+use reprise_model::Observer;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{BorgArchive, source_error};
+
+/// What archives of what was there before a restore are called, up to the operation's id.
+pub const BEFORE: &str = "reprise-before-";
+
+/// The passphrase, from wherever it comes.
+pub type Passphrase<'a> = &'a (dyn Fn() -> Result<Option<SecretString>, PassphraseError> + Send + Sync);
+
+/// How long it waits for others that use the repository, in seconds.
+const LOCK_WAIT: &str = "300";
+
+/// The command that makes the archive `name` of `paths`. Files that it knows by name and time are read all the same: who
+/// restores has a reason to doubt them.
+pub fn create(repository: &str, name: &str, paths: &[PathBuf], except: &[PathBuf]) -> Command {
+    Command::new("borg").args(create_args(repository, name, paths, except))
+}
+
+fn create_args(repository: &str, name: &str, paths: &[PathBuf], except: &[PathBuf]) -> Vec<String> {
+    let text = |path: &PathBuf| path.to_string_lossy().into_owned();
+    let mut args = ["create", "--lock-wait", LOCK_WAIT, "--numeric-ids", "--files-cache", "disabled"]
+        .map(str::to_owned)
+        .to_vec();
+    args.extend(except.iter().flat_map(|path| ["--exclude".to_owned(), format!("pp:{}", text(path))]));
+    args.extend(["--".to_owned(), format!("{repository}::{name}")]);
+    args.extend(paths.iter().map(text));
+    args
+}
+
+impl BorgArchive<'_> {
+    pub(super) fn archives_called(&self, name: &str) -> Result<Vec<String>, SourceError> {
+        let repository = self.repository()?;
+        let unfinished = format!("{name}.checkpoint");
+        let names = repository.archives().iter().map(|entry| entry.name.clone());
+        Ok(names.filter(|found| found == name || found.starts_with(&unfinished)).collect())
+    }
+
+    pub(super) fn make(
+        &self,
+        name: &str,
+        paths: &[PathBuf],
+        except: &[PathBuf],
+        observer: &dyn Observer,
+    ) -> Result<Vec<String>, SourceError> {
+        self.run(create_args(&self.location, name, paths, except), observer)
+    }
+
+    pub(super) fn remove(&self, names: &[String], observer: &dyn Observer) -> Result<(), SourceError> {
+        let Some((first, others)) = names.split_first() else { return Ok(()) };
+        let mut delete = ["delete", "--lock-wait", LOCK_WAIT, "--"].map(str::to_owned).to_vec();
+        delete.push(format!("{}::{first}", self.location));
+        delete.extend_from_slice(others);
+        self.run(delete, observer).map(drop)
+    }
+
+    /// Runs a borg that writes to the repository, which is not read meanwhile. Returns what it warned of.
+    fn run(&self, args: Vec<String>, observer: &dyn Observer) -> Result<Vec<String>, SourceError> {
+        let passphrase = (self.passphrase)().map_err(|error| source_error(&Error::Passphrase(error)))?;
+        // It waits until nobody reads; opened anew, it is seen as it is then.
+        self.close();
+        // Where it finds none to read there, it says that it needs one instead of asking.
+        let command = Command::new("env").args(["BORG_PASSPHRASE_FD=0", "borg"]).args(args);
+        let secret = passphrase.map_or_else(Vec::new, |it| it.expose_secret().as_bytes().to_vec());
+        let command = command.limit(Duration::from_hours(24)).input(secret);
+        match run_local_unless(&|| observer.cancelled(), &command) {
+            Ok(Some(_)) => Ok(Vec::new()),
+            Ok(None) => Err(SourceError::Cancelled),
+            // Done, but for something.
+            Err(HostError::Command { status, message, .. }) if status == "exit status 1" => {
+                Ok(message.lines().map(ToOwned::to_owned).collect())
+            }
+            Err(error) => Err(SourceError::Unwritable {
+                message: error.to_string(),
+                hint: Some("does `borg` itself get on with that repository, as this user?".to_owned()),
+            }),
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! How each restored tree takes its place: exchanged as a whole where that can be and nothing else was asked for, else
+//! entry by entry ([`Mirror`]).
+
+use std::path::{Path, PathBuf};
+
+use reprise_engine::{Change, Keep, Mirror, OpenStore, Way};
+use reprise_host::{Command, Container, FileKind};
+use reprise_model::{Destination, Finding, ItemKind, Manner, Message, Protect, Severity};
+
+use super::plan::beside;
+use super::request::Request;
+use super::survey::{Facts, Site};
+
+/// How one tree takes its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Put {
+    /// It is renamed to where nothing is.
+    Place,
+    /// It changes places with what is there.
+    Swap,
+    /// Its names move, by way of a store.
+    Mirror(Way, PathBuf),
+}
+
+impl Put {
+    /// Whether there will be two copies for a while.
+    pub fn is_staged(&self) -> bool {
+        !matches!(self, Self::Mirror(way, _) if !way.is_staged())
+    }
+
+    /// Where the tree is put together before it takes its place.
+    pub fn staged(&self, site: &Site, request: &Request<'_>) -> Option<PathBuf> {
+        match self {
+            Self::Place | Self::Swap => Some(beside(&site.target, request.id, "new")),
+            Self::Mirror(way, store) => way.is_staged().then(|| store.join("new")),
+        }
+    }
+
+    /// What has to be there before that.
+    pub fn store(&self, site: &Site) -> Option<Change> {
+        let Self::Mirror(_, store) = self else { return None };
+        Some(Change::OpenStore(OpenStore { target: site.target.clone(), store: store.clone() }))
+    }
+
+    /// The step that mirrors `site`.
+    pub fn mirror(
+        &self,
+        site: &Site,
+        protect: Protect,
+        users: &[String],
+        by_hand: Command,
+    ) -> Option<Change> {
+        let Self::Mirror(way, store) = self else { return None };
+        Some(Change::Mirror(Mirror {
+            from: site.item.path.clone(),
+            target: site.target.clone(),
+            store: store.clone(),
+            way: *way,
+            keep: match protect {
+                Protect::Auto => Keep::InStore,
+                Protect::Snapshot => Keep::Elsewhere,
+            },
+            entries: site.item.entries,
+            bytes: site.item.bytes,
+            users: users.to_vec(),
+            by_hand,
+        }))
+    }
+}
+
+/// How the tree of each site takes its place.
+pub(super) fn puts(request: &Request<'_>, facts: &Facts) -> Vec<Put> {
+    facts.sites.iter().map(|site| of(request, site, facts)).collect()
+}
+
+fn of(request: &Request<'_>, site: &Site, facts: &Facts) -> Put {
+    let in_place = request.choice.destination == Destination::InPlace;
+    let Some(present) = &site.present else {
+        // The engine makes an empty one, which is exchanged.
+        let is_made = in_place && site.item.kind == ItemKind::Volume && site.volume.is_none();
+        return if is_made { Put::Swap } else { Put::Place };
+    };
+    if !in_place || present.kind != FileKind::Directory {
+        return if in_place { Put::Swap } else { Put::Place };
+    }
+    let mirror = |way| Put::Mirror(way, store(site, request));
+    match request.choice.manner {
+        // Elsewhere that is refused: see the findings.
+        Manner::Merge => mirror(Way::Merge),
+        Manner::OnlyChanged if is_here(facts) => mirror(Way::Exact),
+        // What is there is written over, so nothing but names that move will do.
+        _ if request.choice.protect != Protect::Auto => {
+            mirror(if is_here(facts) { Way::Exact } else { Way::Exchange })
+        }
+        Manner::OnlyChanged | Manner::Replace if is_mounted(site) => mirror(Way::Exchange),
+        Manner::OnlyChanged | Manner::Replace => Put::Swap,
+    }
+}
+
+fn is_here(facts: &Facts) -> bool {
+    facts.host == "localhost"
+}
+
+fn is_mounted(site: &Site) -> bool {
+    site.mounts.contains(&site.target)
+}
+
+/// A directory on the target's own file system: beside it, or in it where it is a file system.
+fn store(site: &Site, request: &Request<'_>) -> PathBuf {
+    if is_mounted(site) {
+        site.target.join(format!(".reprise-{}", request.id))
+    } else {
+        beside(&site.target, request.id, "kept")
+    }
+}
+
+/// What is to be known about it.
+pub(super) fn findings(request: &Request<'_>, facts: &Facts, puts: &[Put], remaking: bool) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for (site, put) in facts.sites.iter().zip(puts) {
+        let Put::Mirror(way, store) = put else { continue };
+        let mut say = |severity, key: &'static str| {
+            let message =
+                Message::new(key).text("path", site.target.display()).text("store", store.display());
+            found.push(Finding::new(severity, message).about(site.item.reference()));
+        };
+        if store.parent() == Some(Path::new(&site.target)) {
+            say(Severity::Info, "mount-store");
+        }
+        match way {
+            Way::Exact if request.choice.protect == Protect::Snapshot => {
+                say(Severity::Info, "over-what-differs");
+            }
+            Way::Exact => say(Severity::Info, "only-what-differs"),
+            Way::Merge => say(Severity::Warning, "merge-leaves"),
+            Way::Exchange => {}
+        }
+    }
+    found.extend(facts.sites.iter().filter_map(in_use));
+    if puts.iter().any(|put| matches!(put, Put::Mirror(..))) {
+        found.extend(facts.sites.iter().filter_map(nested));
+        found.extend(facts.sites.iter().filter_map(flagged));
+    }
+    found.extend(facts.sites.iter().zip(puts).filter_map(|(site, put)| seen(site, put, facts)));
+    // Nobody knows yet what containers that are made anew will mount.
+    let is_shared = |site: &&Site| site.is_shared || remaking && is_mounted(site) && site.present.is_some();
+    found.extend(facts.sites.iter().filter(is_shared).map(shared));
+    if request.choice.manner == Manner::Merge && !is_here(facts) {
+        let finding = Finding::new(Severity::Blocker, Message::new("merge-elsewhere"));
+        found.push(finding.advise(Message::new("merge-elsewhere-advice")));
+    }
+    if request.choice.manner == Manner::OnlyChanged && !is_here(facts) {
+        found.push(Finding::new(Severity::Info, Message::new("only-changed-elsewhere")));
+    }
+    found
+}
+
+/// What another operation keeps in a mount point would be swallowed by a second one, and its rollback find nothing.
+fn in_use(site: &Site) -> Option<Finding> {
+    let store = site.stores.first()?;
+    let message = Message::new("store-in-use").text("path", site.target.display());
+    let finding = Finding::new(Severity::Blocker, message.text("store", store.display()));
+    Some(finding.about(site.item.reference()).advise(Message::new("store-in-use-advice")))
+}
+
+/// Whoever can write where something is kept could have another thing put back, or removed, by who rolls back.
+fn shared(site: &Site) -> Finding {
+    let message = |key| Message::new(key).text("path", site.target.display());
+    let finding = Finding::new(Severity::Blocker, message("mount-shared")).about(site.item.reference());
+    let above = site.target.parent().unwrap_or(&site.target);
+    finding.advise(message("mount-shared-advice").text("above", above.display()))
+}
+
+/// A container that may write where something is kept beside the target.
+fn seen(site: &Site, put: &Put, facts: &Facts) -> Option<Finding> {
+    let Put::Mirror(_, store) = put else { return None };
+    if store.starts_with(&site.target) {
+        return None;
+    }
+    let sees = |container: &&Container| {
+        container.mounts.iter().any(|mount| mount.writable && store.starts_with(&mount.source))
+    };
+    let container = facts.containers.iter().find(sees)?;
+    let message = Message::new("container-sees-kept").text("path", site.target.display());
+    let finding = Finding::new(Severity::Blocker, message.text("container", &container.name));
+    let advice = Message::new("container-sees-kept-advice").text("container", &container.name);
+    Some(finding.about(site.item.reference()).advise(advice))
+}
+
+/// What cannot be moved, or not be put back as it was.
+fn flagged(site: &Site) -> Option<Finding> {
+    let path = site.flagged.as_ref()?;
+    let finding = Finding::new(Severity::Blocker, Message::new("file-flags").text("path", path.display()));
+    Some(finding.about(site.item.reference()).advise(Message::new("file-flags-advice")))
+}
+
+/// A subvolume below a target is in none of its snapshots, and no name moves from one to the other.
+fn nested(site: &Site) -> Option<Finding> {
+    let subvolume = site.nested.as_ref()?;
+    let message = |key| Message::new(key).text("path", site.target.display());
+    let finding = message("nested-subvolume").text("subvolume", subvolume.display());
+    let finding = Finding::new(Severity::Blocker, finding).about(site.item.reference());
+    Some(finding.advise(message("nested-subvolume-advice")))
+}

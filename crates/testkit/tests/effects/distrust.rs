@@ -1,0 +1,207 @@
+//! A store in a mount point lies in the sight of containers: what was changed there is noticed, and leads nowhere else.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use reprise_engine::{Change, Way};
+use reprise_host::SshHost;
+use reprise_testkit::{Faults, Sshd, TestHost};
+use serde_json::{Value, json};
+
+use crate::scenarios::{self, Scenario};
+
+fn scenario(name: &str) -> Scenario {
+    let (_, build) = scenarios::needed().find(|(known, _)| *known == name).expect("a scenario");
+    build()
+}
+
+impl Scenario {
+    fn store(&self) -> PathBuf {
+        match &self.change {
+            Change::Mirror(mirror) => mirror.store.clone(),
+            Change::Snapshot(snapshot) => snapshot.store.clone(),
+            _ => panic!("{} has no store", self.name),
+        }
+    }
+
+    /// That undoing it is refused in these words and changes nothing.
+    #[track_caller]
+    fn refuses_to_undo(&self, before: &Value, words: &str) {
+        let world = self.bench.world();
+        let undone = self.undo(before, &Faults::none()).expect("no power cut");
+        let error = undone.expect_err(self.name).to_string();
+        assert!(error.contains(words), "{}: {error}", self.name);
+        self.bench.world().assert_is(&world, self.name);
+    }
+}
+
+/// Changes the record of what moved.
+fn tamper(store: &Path, change: impl FnOnce(&mut Value)) {
+    let file = store.join("moves");
+    let mut record: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    change(&mut record);
+    fs::write(&file, serde_json::to_vec(&record).unwrap()).unwrap();
+}
+
+/// A scenario on this machine, or on one that is reached over SSH.
+fn both(name: &str) -> Vec<(Scenario, Option<(Sshd, tempfile::TempDir)>)> {
+    let here = scenario(name);
+    let mut there = scenario(name);
+    let (sshd, scratch) = (Sshd::start(), tempfile::tempdir().unwrap());
+    let host = SshHost::connect(sshd.settings(scratch.path())).unwrap();
+    there.bench.host = TestHost::with_files_of(Arc::new(host), Arc::clone(&there.bench.docker));
+    vec![(here, None), (there, Some((sshd, scratch)))]
+}
+
+#[test]
+fn a_record_that_was_changed_moves_nothing() {
+    let victim = |it: &Scenario| it.bench.path("victim");
+    for path in ["../victim", "sub/../../victim", "/etc/reprise-victim", ""] {
+        for (it, _server) in both("an exchange of all names") {
+            fs::write(victim(&it), "theirs").unwrap();
+            let before = it.needed();
+            it.applied(&before, "first");
+            tamper(&it.store(), |record| record["ops"][0]["path"] = json!(path));
+            it.refuses_to_undo(&before, "not what Reprise wrote");
+        }
+    }
+    let it = scenario("only what differs");
+    let before = it.needed();
+    it.applied(&before, "first");
+    tamper(&it.store(), |record| record["directories"][0]["path"] = json!("../.."));
+    it.refuses_to_undo(&before, "not what Reprise wrote");
+}
+
+#[test]
+fn a_link_where_something_is_kept_is_not_followed() {
+    for name in ["", "old", "new", "moves", "done"] {
+        for (it, _server) in both("an exchange of all names") {
+            let before = it.needed();
+            it.applied(&before, "first");
+            let (own, elsewhere) = (it.store().join(name), it.bench.path("elsewhere"));
+            let own = if name.is_empty() { it.store() } else { own };
+            fs::rename(&own, &elsewhere).unwrap();
+            symlink(&elsewhere, &own).unwrap();
+            it.refuses_to_undo(&before, "is not what Reprise made there");
+        }
+    }
+}
+
+#[test]
+fn a_link_where_something_is_to_be_kept_is_not_followed() {
+    for name in ["", "old", "new", "moves.part"] {
+        for (it, _server) in both("an exchange of all names") {
+            let before = it.needed();
+            let victim = it.bench.path("victim");
+            fs::create_dir(&victim).unwrap();
+            fs::write(victim.join("theirs"), "theirs").unwrap();
+            let own = if name.is_empty() { it.store() } else { it.store().join(name) };
+            if own.exists() {
+                fs::rename(&own, it.bench.path("aside")).unwrap();
+            }
+            symlink(if name == "moves.part" { victim.join("theirs") } else { victim.clone() }, &own).unwrap();
+            let applied = it.apply(&before, &Faults::none()).expect("no power cut");
+            // A half-written record is written anew; all else is refused.
+            assert_eq!(applied.is_ok(), name == "moves.part", "{name}: {applied:?}");
+            assert_eq!(fs::read_to_string(victim.join("theirs")).unwrap(), "theirs", "{name}");
+            assert_eq!(fs::read_dir(&victim).unwrap().count(), 1, "{name}");
+        }
+    }
+}
+
+#[test]
+fn what_was_kept_and_is_gone_is_never_called_as_it_was() {
+    for name in ["an exchange of all names", "only what differs", "a merge"] {
+        let it = scenario(name);
+        let before = it.needed();
+        it.applied(&before, "first");
+        let Some(kept) = fs::read_dir(it.store().join("old")).unwrap().next() else {
+            panic!("{name} keeps nothing")
+        };
+        let (kept, aside) = (kept.unwrap().path(), it.bench.path("aside"));
+        fs::rename(&kept, &aside).unwrap();
+        it.refuses_to_undo(&before, "what was kept is gone");
+        fs::rename(&aside, &kept).unwrap();
+        fs::remove_dir_all(it.store()).unwrap();
+        it.refuses_to_undo(&before, "what was kept is gone");
+    }
+    let it = scenario("a btrfs snapshot");
+    let before = it.needed();
+    it.applied(&before, "first");
+    let Change::Snapshot(snapshot) = &it.change else { unreachable!() };
+    let gone =
+        std::process::Command::new("btrfs").args(["subvolume", "delete"]).arg(snapshot.name()).output();
+    assert!(gone.unwrap().status.success());
+    it.refuses_to_undo(&before, "what was kept is gone");
+    // Nor is one taken of what was half restored.
+    let again = it.apply(&before, &Faults::none()).expect("no power cut");
+    assert!(again.unwrap_err().to_string().contains("what was kept is gone"));
+}
+
+#[test]
+fn what_another_operation_keeps_stays_where_it_is() {
+    for name in ["an exchange where others keep something", "only what differs where others keep something"] {
+        let it = scenario(name);
+        let before = it.needed();
+        it.applied(&before, "first");
+        assert_eq!(fs::read_to_string(it.bench.path("target/.reprise-earlier/old/0")).unwrap(), "kept");
+        assert!(!it.bench.path("target/.reprise-in-the-backup").exists(), "{name}");
+        assert!(!fs::read_to_string(it.bench.path("target/sub/deep/data.bin")).unwrap().is_empty());
+    }
+}
+
+#[test]
+fn a_merge_that_would_have_to_remove_a_directory_is_refused_before_anything_moves() {
+    let mut it = scenario("a merge");
+    fs::create_dir_all(it.bench.path("target/kind")).unwrap();
+    fs::write(it.bench.path("target/kind/inner"), "live").unwrap();
+    fs::write(it.bench.source.root().join("app/kind"), "from the backup").unwrap();
+    for turned in [false, true] {
+        if turned {
+            let (one, other) = (it.bench.path("target/kind"), it.bench.source.root().join("app/kind"));
+            fs::remove_dir_all(&one).unwrap();
+            fs::write(&one, "live").unwrap();
+            fs::remove_file(&other).unwrap();
+            fs::create_dir(&other).unwrap();
+        }
+        let world = it.world();
+        let before = it.needed();
+        let applied = it.apply(&before, &Faults::none()).expect("no power cut");
+        let error = applied.unwrap_err().to_string();
+        assert!(error.contains("target/kind") && error.contains("--merge removes nothing"), "{error}");
+        it.undone(&before, "refused");
+        it.assert_world(&world, "refused, then undone");
+    }
+    // Exactly what the backup holds is another wish.
+    let Change::Mirror(mirror) = &mut it.change else { unreachable!() };
+    mirror.way = Way::Exact;
+    let wrote = it.bench.source.measure("app");
+    (mirror.entries, mirror.bytes) = (wrote.entries, wrote.bytes - "linked".len() as u64);
+    let before = it.needed();
+    it.applied(&before, "exact");
+    assert!(it.bench.path("target/kind").is_dir());
+}
+
+#[test]
+fn a_target_that_is_not_mounted_any_more_keeps_its_store_to_itself() {
+    let it = scenario("a store in a tree");
+    let before = it.needed();
+    it.applied(&before, "first");
+    fs::rename(it.bench.path("target"), it.bench.path("elsewhere")).unwrap();
+    fs::create_dir_all(it.bench.path("target/.reprise-op")).unwrap();
+    it.refuses_to_undo(&before, "is not what it was");
+}
+
+#[test]
+fn an_owner_and_mode_that_were_given_since_outlive_the_store() {
+    use std::os::unix::fs::PermissionsExt;
+    let it = scenario("a store in a tree");
+    let before = it.needed();
+    it.applied(&before, "first");
+    fs::set_permissions(it.bench.path("target"), fs::Permissions::from_mode(0o710)).unwrap();
+    it.undone(&before, "once");
+    let mode = fs::metadata(it.bench.path("target")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o7777, 0o710);
+}
