@@ -128,7 +128,10 @@ impl Error {
                     Some(rustix::io::Errno::NOSPC) => {
                         Some("free some space on that file system and try again")
                     }
-                    Some(rustix::io::Errno::ACCESS | rustix::io::Errno::PERM) => Some("try again as root"),
+                    Some(rustix::io::Errno::ACCESS) => Some("try again as root"),
+                    Some(rustix::io::Errno::PERM) => Some(
+                        "try again as root; root may not either where a file is immutable or append-only: `lsattr` shows that, `chattr` ends it",
+                    ),
                     _ => None,
                 }
             }

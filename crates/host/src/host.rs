@@ -192,10 +192,10 @@ pub trait Host: Send + Sync {
     /// while another operation works on some of it.
     fn claim(&self, claim: &Claim) -> Result<Claimed>;
 
-    /// All containers there, the sources of their mounts with every symbolic link followed: Docker tells them
-    /// as they were given, and what runs on a tree must be found whatever the tree was called.
+    /// All containers there, the sources of their mounts with every symbolic link followed, and of volumes that are bound to a
+    /// directory, that directory: Docker tells them as they were given, and what runs on a tree must be found whatever it is called.
     fn containers(&self) -> Result<Vec<Container>> {
-        let mut containers = self.docker().containers()?;
+        let mut containers = crate::docker::containers(self.docker())?;
         for mount in containers.iter_mut().flat_map(|container| &mut container.mounts) {
             // What cannot be followed keeps its name: better that than no answer at all.
             mount.source = self.canonical(&mount.source).unwrap_or_else(|_| mount.source.clone());

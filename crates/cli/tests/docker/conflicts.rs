@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use crate::support::{Damage, Shop, Tree, assert_same, docker, run, start, wait_until};
+use crate::support::{Damage, OWNER_LABEL, Shop, Tree, assert_same, docker, owner, run, start, wait_until};
 
 #[test]
 fn a_container_of_nobody_that_uses_the_volume_is_stopped_and_started_again() {
@@ -35,6 +35,28 @@ fn a_container_of_nobody_that_uses_the_volume_is_stopped_and_started_again() {
     assert!(page.contains("as it was backed up"), "it still sees the replaced tree");
     shop.reprise(&["operations", "rollback", "latest", "--yes"]).expect(0);
     shop.expect_as_before(&before);
+}
+
+#[test]
+fn a_container_that_gets_at_the_tree_by_a_volume_bound_to_it_is_stopped_as_well() {
+    let shop = Shop::of_files();
+    shop.damage(Damage(1));
+    let (bound, foreign) = (format!("{}_bound", shop.name), format!("{}-foreign", shop.name));
+    let device = format!("device={}", shop.project.join("site").display());
+    let label = format!("{OWNER_LABEL}={}", owner());
+    docker(["volume", "create", "--label", &label, "-o", "type=none", "-o", "o=bind", "-o", &device, &bound]);
+    let mount = format!("{bound}:/elsewhere");
+    docker(["run", "-d", "--label", &label, "--name", &foreign, "-v", &mount, "reprise-test/web:1"]);
+    let item = format!("project:{}", shop.name);
+    for how in [&[][..], &["--only-changed"]] {
+        let ended = shop.restore(&[&["--item", &item][..], how].concat()).expect(0);
+        assert!(ended.stdout.contains(&format!("Stop container {foreign}")), "{}", ended.stdout);
+        let page = docker(["exec", &foreign, "cat", "/elsewhere/index.html"]);
+        assert!(page.contains("The shop"), "it still sees the replaced tree: {page}");
+        shop.reprise(&["operations", "rollback", "latest", "--yes"]).expect(0);
+    }
+    docker(["rm", "-f", &foreign]);
+    docker(["volume", "rm", &bound]);
 }
 
 #[test]

@@ -169,6 +169,27 @@ impl Volume {
     }
 }
 
+/// All containers; what they mount of a volume that is bound to a directory is that directory.
+pub(crate) fn containers(docker: &dyn Docker) -> Result<Vec<Container>> {
+    let mut containers = docker.containers()?;
+    if !containers.iter().flat_map(|container| &container.mounts).any(|mount| mount.volume.is_some()) {
+        return Ok(containers);
+    }
+    let volumes = docker.inspected(ObjectKind::Volume)?;
+    let volumes =
+        volumes.into_iter().filter_map(|volume| serde_json::from_value::<inspect::Volume>(volume).ok());
+    let bound: BTreeMap<String, PathBuf> = volumes
+        .map(Volume::from)
+        .filter_map(|volume| Some((volume.name.clone(), volume.bound_directory()?.to_owned())))
+        .collect();
+    for mount in containers.iter_mut().flat_map(|container| &mut container.mounts) {
+        if let Some(directory) = mount.volume.as_ref().and_then(|name| bound.get(name)) {
+            mount.source.clone_from(directory);
+        }
+    }
+    Ok(containers)
+}
+
 /// A volume to be made.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VolumeSpec {

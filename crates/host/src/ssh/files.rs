@@ -305,7 +305,7 @@ stat -L -c %d -- \"$p\" && stat -f -c '%a %S %c %d' -- \"$p\"";
     }
 
     fn containers(&self) -> Result<Vec<Container>> {
-        let mut containers = self.docker.containers()?;
+        let mut containers = crate::docker::containers(&self.docker)?;
         let sources: Vec<PathBuf> = absolute_mounts(&containers);
         if !sources.is_empty() {
             // In one go: each question is a journey.

@@ -128,14 +128,7 @@ pub fn survey(
             (Destination::Directory(base), _) => below(base, item),
             // Docker mounts it at the volume's place only while a container uses it.
             (Destination::InPlace, Some(volume)) => match volume.bound_directory() {
-                Some(directory) => {
-                    let directory = host.canonical(directory)?;
-                    let mounts = containers.iter_mut().flat_map(|container| &mut container.mounts);
-                    for mount in mounts.filter(|mount| mount.volume.as_ref() == Some(&volume.name)) {
-                        mount.source.clone_from(&directory);
-                    }
-                    directory
-                }
+                Some(directory) => host.canonical(directory)?,
                 None => volume.mountpoint.clone(),
             },
             (Destination::InPlace, None) if item.kind == ItemKind::Volume => {
@@ -229,13 +222,22 @@ fn look_at(host: &dyn Host, item: &Item, target: &Path, volume: Option<Volume>) 
 
 /// Whether others may write at the top of what is restored: what was kept there would be theirs to change.
 fn is_shared(host: &dyn Host, site: &Site, containers: &[Container]) -> Result<bool, SurveyError> {
-    // A volume is for containers, whichever comes.
-    let is_seen = site.item.kind == ItemKind::Volume
-        || containers
-            .iter()
-            .any(|container| container.mounts.iter().any(|mount| site.target.starts_with(&mount.source)));
     let had = host.attributes(&site.target)?;
-    Ok(is_seen || had.uid != host.user() || had.mode & 0o022 != 0)
+    // A volume is for containers, whichever comes.
+    if site.item.kind == ItemKind::Volume || had.uid != host.user() || had.mode & 0o022 != 0 {
+        return Ok(true);
+    }
+    // The same file system may be mounted elsewhere, too: one that sees no more than a part of it is at a path below.
+    let own = site.present.as_ref().map(|present| present.device);
+    for mount in containers.iter().flat_map(|container| &container.mounts).filter(|mount| mount.writable) {
+        let is_below = mount.source.starts_with(&site.target) && mount.source != site.target;
+        if site.target.starts_with(&mount.source)
+            || !is_below && host.stat(&mount.source)?.map(|stat| stat.device) == own
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The first symbolic link on the way to `path` that belongs to neither root nor the owner of this process:
