@@ -79,7 +79,7 @@ pub use extract::{
 };
 pub use id::Id;
 pub use item::{Chunk, Item, Kind, Xattr};
-pub use lock::Lock;
+pub use lock::{Lock, release_locks};
 pub use manifest::ArchiveEntry;
 pub use pattern::{Pattern, Rules, Selection, Style};
 pub use remote::{Server, Shell};

@@ -74,6 +74,7 @@ impl From<reprise_borg::Error> for Failure {
             reprise_borg::Error::WrongPassphrase => Self::wrong_passphrase(),
             reprise_borg::Error::PassphraseNeeded => Self::new(error.to_string())
                 .hint("set BORG_PASSPHRASE or BORG_PASSCOMMAND, or run this on a terminal"),
+            reprise_borg::Error::Passphrase(ref why) if is_given_up(why.as_ref()) => Self::cancelled(),
             reprise_borg::Error::Passphrase(_) => Self::new(error.to_string()).hint(
                 "see to BORG_PASSPHRASE, BORG_PASSCOMMAND or BORG_PASSPHRASE_FD; without them a terminal is asked",
             ),
@@ -140,6 +141,12 @@ impl From<reprise_model::SelectionError> for Failure {
     fn from(error: reprise_model::SelectionError) -> Self {
         Self::new(error.to_string()).hint("`reprise contents REPO::ARCHIVE` shows what is there")
     }
+}
+
+/// Whether somebody did not want to answer.
+fn is_given_up(why: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    use inquire::InquireError::{OperationCanceled, OperationInterrupted};
+    matches!(why.downcast_ref(), Some(OperationCanceled | OperationInterrupted))
 }
 
 impl From<inquire::InquireError> for Failure {

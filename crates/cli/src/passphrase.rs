@@ -4,9 +4,10 @@ use std::fs::File;
 use std::io::{IsTerminal, Read};
 use std::os::fd::FromRawFd;
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use reprise_borg::PassphraseError;
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use secrecy::SecretString;
 
 /// The passphrase: `BORG_PASSPHRASE`, the output of `BORG_PASSCOMMAND`, what `BORG_PASSPHRASE_FD` holds, or
@@ -32,10 +33,26 @@ fn ask() -> Result<Option<SecretString>, PassphraseError> {
         return from_descriptor(&number).map(Some);
     }
     if std::io::stdin().is_terminal() {
+        *asking() = tcgetattr(std::io::stdin()).ok();
         let typed = inquire::Password::new("Borg passphrase:").without_confirmation().prompt();
+        *asking() = None;
         return typed.map(|typed| Some(typed.into())).map_err(Into::into);
     }
     Ok(None)
+}
+
+/// How the terminal was before somebody was asked, as long as they are.
+fn asking() -> MutexGuard<'static, Option<Termios>> {
+    static ASKING: Mutex<Option<Termios>> = Mutex::new(None);
+    ASKING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether somebody is being asked; then the terminal is put right, for a program that ends now.
+pub fn stop_asking() -> bool {
+    let Some(before) = asking().take() else { return false };
+    // Whether that can be done or not, the program ends.
+    let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &before);
+    true
 }
 
 /// Where [`find`] takes the passphrase from, in words, to be told with one that is wrong.
@@ -63,8 +80,8 @@ fn from_command(command: &str) -> Result<SecretString, PassphraseError> {
 
 fn from_descriptor(number: &str) -> Result<SecretString, PassphraseError> {
     let number: i32 = number.parse().map_err(|_| "BORG_PASSPHRASE_FD is not a number")?;
-    if number < 3 {
-        return Err("BORG_PASSPHRASE_FD must be 3 or more".into());
+    if number < 0 || number == 1 || number == 2 {
+        return Err("BORG_PASSPHRASE_FD must be 0, or 3 or more".into());
     }
     // SAFETY: whoever set the variable hands the descriptor over to us; it is used here and nowhere else.
     #[expect(unsafe_code, reason = "a descriptor given by number can only be taken so")]

@@ -2,12 +2,13 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use indicatif::ProgressBar;
-use reprise_borg::Repository;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+
+use crate::passphrase;
 
 /// The wish to stop, shared with the thread that waits for signals.
 #[derive(Debug, Clone)]
@@ -15,7 +16,6 @@ pub struct Cancel {
     asked: Arc<AtomicBool>,
     changing: Arc<AtomicBool>,
     bar: Arc<Mutex<Option<ProgressBar>>>,
-    held: Arc<Mutex<Weak<Repository>>>,
 }
 
 impl Cancel {
@@ -32,17 +32,6 @@ impl Cancel {
     /// From here on `bar` draws on the terminal, and would wipe out what is said while it does.
     pub fn bar_moves(&self, bar: ProgressBar) {
         *self.bar.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar);
-    }
-
-    /// The lock of `repository` is to be given back even should a second signal end the program at once.
-    pub fn holds(&self, repository: &Arc<Repository>) {
-        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(repository);
-    }
-
-    fn let_go(&self) {
-        if let Some(repository) = self.held.lock().unwrap_or_else(PoisonError::into_inner).upgrade() {
-            repository.unlock();
-        }
     }
 
     fn say(&self, text: &str) {
@@ -65,20 +54,16 @@ impl reprise_model::Observer for Cancel {
 /// Waits for signals from now on, and says that they were heard: `stopping` while nothing is being changed yet,
 /// when a second one ends the program at once, `cancelling` after that. `stop` is set with the first.
 pub fn watch(stop: &Arc<AtomicBool>, stopping: String, cancelling: String) -> io::Result<Cancel> {
-    let cancel = Cancel {
-        asked: Arc::clone(stop),
-        changing: Arc::default(),
-        bar: Arc::default(),
-        held: Arc::default(),
-    };
+    let cancel = Cancel { asked: Arc::clone(stop), changing: Arc::default(), bar: Arc::default() };
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     let shared = cancel.clone();
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         for _ in signals.forever() {
             let again = shared.asked.swap(true, Ordering::Relaxed);
             let changing = shared.changing.load(Ordering::Relaxed);
-            if again && !changing {
-                shared.let_go();
+            // Who is asked for a passphrase looks at nothing else.
+            if !changing && (again || passphrase::stop_asking()) {
+                reprise_borg::release_locks();
                 std::process::exit(130);
             }
             shared.say(if changing { &cancelling } else { &stopping });

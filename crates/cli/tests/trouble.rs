@@ -6,6 +6,7 @@
 mod program;
 
 use std::fs;
+use std::io::{BufRead, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -239,6 +240,60 @@ fn readers_that_had_enough_are_no_error() {
     }
     let ended = bench.run("bash", &["-c", "\"$REPRISE\" cat repo::a large > /dev/full"]).expect(2);
     assert!(ended.stderr.contains("No space left"), "{}", ended.stderr);
+}
+
+/// Waits until `is_so`, for as long as anything may take here.
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_mins(1);
+    while !is_so() {
+        assert!(Instant::now() < until, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Processes that have the repository open.
+fn readers(bench: &Bench) -> usize {
+    let roster = fs::read(bench.path("repo/lock.roster")).unwrap_or_else(|_| b"{}".to_vec());
+    let roster: serde_json::Value = serde_json::from_slice(&roster).unwrap_or_default();
+    roster["shared"].as_array().map_or(0, Vec::len)
+}
+
+fn signal(process: u32, signal: rustix::process::Signal) {
+    let process = rustix::process::Pid::from_raw(process.cast_signed()).unwrap();
+    rustix::process::kill_process(process, signal).unwrap();
+}
+
+#[test]
+fn who_is_told_twice_to_stop_gives_the_lock_back() {
+    let bench = Bench::new("none", small);
+    // Nobody reads what it writes, so it does not see the first.
+    let mut cat = start(&mut bench.command(env!("CARGO_BIN_EXE_reprise"), &["cat", "repo::a", "large"]));
+    wait_until("the lock", || readers(&bench) == 1);
+    let mut first = [0];
+    cat.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
+    signal(cat.id(), rustix::process::Signal::INT);
+    let mut said = String::new();
+    let mut stderr = std::io::BufReader::new(cat.stderr.take().unwrap());
+    while !said.contains("Stopping") {
+        assert_ne!(stderr.read_line(&mut said).unwrap(), 0, "{said}");
+    }
+    signal(cat.id(), rustix::process::Signal::INT);
+    assert_eq!(cat.wait().unwrap().code(), Some(130));
+    assert_eq!(readers(&bench), 0);
+}
+
+#[test]
+fn who_is_asked_for_a_passphrase_can_be_stopped() {
+    let bench = Bench::new("repokey", small);
+    let asked = "echo $$ > pid; exec \"$REPRISE\" info repo";
+    let mut command = bench.command("script", &["-qefc", asked, "said"]);
+    let mut script = start(command.env_remove("BORG_PASSPHRASE"));
+    let said = || fs::read_to_string(bench.path("said")).unwrap_or_default();
+    wait_until("the question", || said().contains("passphrase"));
+    let process: u32 = fs::read_to_string(bench.path("pid")).unwrap().trim().parse().unwrap();
+    signal(process, rustix::process::Signal::TERM);
+    assert_eq!(script.wait().unwrap().code(), Some(130), "{}", said());
+    assert_eq!(readers(&bench), 0);
 }
 
 #[test]

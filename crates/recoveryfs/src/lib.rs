@@ -131,11 +131,6 @@ impl Mounted {
         &self.dir
     }
 
-    /// What it shows.
-    pub fn repository(&self) -> &Arc<Repository> {
-        &self.repository
-    }
-
     /// Whether nobody can reach it any more.
     pub fn has_ended(&self) -> bool {
         self.session.guard.is_finished()

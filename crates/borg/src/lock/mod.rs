@@ -48,8 +48,43 @@ const RELEASE_WAIT: Duration = Duration::from_secs(5);
 /// so a second one would be the same.
 type Readers = Arc<Mutex<usize>>;
 
+/// A repository that this process reads.
+#[derive(Debug, Clone)]
+struct Held {
+    readers: Readers,
+    repository: PathBuf,
+    /// As whom it is in the roster.
+    owner: Owner,
+}
+
 /// By device and inode of the repository.
-static HELD: LazyLock<Mutex<HashMap<(u64, u64), Readers>>> = LazyLock::new(Mutex::default);
+static HELD: LazyLock<Mutex<HashMap<(u64, u64), Held>>> = LazyLock::new(Mutex::default);
+
+/// Gives back every lock that this process holds: for one that ends while its threads still read. What they read afterwards may
+/// be missing, as writers go on; it is verified as ever.
+pub fn release_locks() {
+    let held: Vec<_> = HELD.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+    for Held { readers, repository, owner } in held {
+        // Whoever is at it now takes the lock, which may be long in coming, or gives it back.
+        if let Ok(mut count) = readers.try_lock()
+            && std::mem::take(&mut *count) > 0
+        {
+            // Nobody to tell.
+            drop(leave(&repository, &owner));
+        }
+    }
+}
+
+/// Takes the entry of `owner` out of the roster.
+fn leave(repository: &Path, owner: &Owner) -> Result<(), Error> {
+    let exclusive = Exclusive::acquire(repository, owner, RELEASE_WAIT)?;
+    let left = Roster::load(repository, &owner.host).and_then(|mut roster| {
+        roster.remove(owner);
+        roster.save(repository)
+    });
+    exclusive.release();
+    left.map_err(|source| Error::LockFailed { path: repository.to_owned(), source })
+}
 
 /// A shared lock that is held; dropping it releases it.
 #[derive(Debug)]
@@ -64,11 +99,17 @@ impl SharedLock {
     pub fn acquire(repository: &Path, wait: Duration, host_id: Option<&str>) -> Result<Self, Error> {
         let failed = |source| Error::LockFailed { path: repository.to_owned(), source };
         let data = fs::metadata(repository).map_err(failed)?;
+        let owner = Owner::this_process(host_id);
         let readers = {
             let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(held.entry((data.dev(), data.ino())).or_default())
+            let place = held.entry((data.dev(), data.ino()));
+            let new = || Held {
+                readers: Readers::default(),
+                repository: repository.to_owned(),
+                owner: owner.clone(),
+            };
+            Arc::clone(&place.or_insert_with(new).readers)
         };
-        let owner = Owner::this_process(host_id);
         {
             let mut count = readers.lock().unwrap_or_else(PoisonError::into_inner);
             if *count == 0 {
@@ -87,17 +128,10 @@ impl SharedLock {
 
     fn release(&self) -> Result<(), Error> {
         let mut count = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        *count -= 1;
-        if *count > 0 {
-            return Ok(());
-        }
-        let exclusive = Exclusive::acquire(&self.repository, &self.owner, RELEASE_WAIT)?;
-        let left = Roster::load(&self.repository, &self.owner.host).and_then(|mut roster| {
-            roster.remove(&self.owner);
-            roster.save(&self.repository)
-        });
-        exclusive.release();
-        left.map_err(|source| Error::LockFailed { path: self.repository.clone(), source })
+        let before = *count;
+        *count = before.saturating_sub(1);
+        // The last one; or all were given back before.
+        if before == 1 { leave(&self.repository, &self.owner) } else { Ok(()) }
     }
 }
 

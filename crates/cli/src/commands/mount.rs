@@ -99,7 +99,6 @@ fn serve(args: &MountArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<Exit, 
         listener: Some(troubles::listener(ui.lang, &std::path::absolute(&args.dir)?, log)),
     };
     let mounted = reprise_recoveryfs::mount(repository, &view, &args.dir, &options)?;
-    cancel.holds(mounted.repository());
     if args.serve {
         leave_terminal()?;
     } else {
