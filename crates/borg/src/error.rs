@@ -173,14 +173,6 @@ pub enum Error {
     /// Writing a stream, of a tar archive or of a file's content, failed.
     #[error("cannot write the stream: {0}")]
     Stream(#[source] io::Error),
-    /// Damage was found in the middle of a file whose beginning is already in the tar stream.
-    #[error("the tar stream ends inside {}: {source}", String::from_utf8_lossy(.path))]
-    StreamDamaged {
-        /// The item, as the archive names it.
-        path: Vec<u8>,
-        /// What was found.
-        source: Box<Error>,
-    },
     /// What was asked for makes no sense.
     #[error("{reason}")]
     Invalid {
@@ -223,6 +215,9 @@ impl Error {
             Self::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => Some(
                 "Something may have been removed while it was read. Start again, with a lock if there was none.",
             ),
+            Self::NoSuchPath { .. } => {
+                Some("`ls --recursive` and `find` show what it holds; paths have no leading slash there.")
+            }
             Self::DestinationFull { .. } => Some("Free space at the destination and start again."),
             _ => None,
         }

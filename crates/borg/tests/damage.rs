@@ -226,9 +226,10 @@ fn progress_adds_up_and_cancelling_ends_soon() {
 }
 
 #[test]
-fn damage_far_into_a_file_ends_a_stream_or_is_filled_with_zeros() {
+fn damage_far_into_a_file_is_zeros_in_a_stream_and_costs_no_other_file() {
     let bench = Bench::with("none");
     fs::write(bench.src().join("huge"), noise(1, 80_000_000)).unwrap();
+    fs::write(bench.src().join("later"), "sound").unwrap();
     bench.create("a", &["-C", "none"]);
     let repository = bench.open();
     let archive = repository.archive("a").unwrap();
@@ -238,17 +239,16 @@ fn damage_far_into_a_file_ends_a_stream_or_is_filled_with_zeros() {
     content[at + 10] ^= 1;
     fs::write(segment, content).unwrap();
 
-    let mut stream = Vec::new();
-    let error = archive.export_tar(&Extraction::everything(), &mut stream, &Unobserved).unwrap_err();
-    assert!(matches!(&error, Error::StreamDamaged { path, .. } if path == b"huge"), "{error}");
-
-    let options = Options { keep_damaged: true, ..Options::default() };
-    stream.clear();
-    let report =
-        archive.export_tar(&Extraction::everything().with(options), &mut stream, &Unobserved).unwrap();
-    let lost = 80_000_000 - u64::from(tail.size)..80_000_000;
-    assert!(matches!(&report.problems[0].kind, ProblemKind::Content { range, .. } if *range == lost));
-    let mut read = tar::Archive::new(stream.as_slice());
-    let sizes: Vec<_> = read.entries().unwrap().map(|entry| entry.unwrap().size()).collect();
-    assert_eq!(sizes, [0, 80_000_000]);
+    for keep_damaged in [false, true] {
+        let mut stream = Vec::new();
+        let options = Options { keep_damaged, ..Options::default() };
+        let report =
+            archive.export_tar(&Extraction::everything().with(options), &mut stream, &Unobserved).unwrap();
+        let lost = 80_000_000 - u64::from(tail.size)..80_000_000;
+        assert!(matches!(&report.problems[0].kind, ProblemKind::Content { range, .. } if *range == lost));
+        assert_eq!(report.losses().count(), 1);
+        let mut read = tar::Archive::new(stream.as_slice());
+        let sizes: Vec<_> = read.entries().unwrap().map(|entry| entry.unwrap().size()).collect();
+        assert_eq!(sizes, [0, 80_000_000, 5]);
+    }
 }

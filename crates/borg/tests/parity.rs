@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::{Bench, assert_same, assert_same_below, borg_1_4, locate, noise};
-use reprise_borg::{Archive, Extraction, Item, Options, Tam};
+use reprise_borg::{Archive, Extraction, Item, Options, Owners, Tam};
 use reprise_model::Unobserved;
 use serde_json::Value;
 
@@ -178,6 +178,10 @@ fn same_tar(bench: &Bench, archive: &Archive<'_>, everything: &Extraction, targe
     let mut ours = Vec::new();
     assert!(archive.export_tar(everything, &mut ours, &Unobserved).unwrap().is_clean());
     let theirs = bench.borg(&["export-tar", target, "-"]).stdout;
+    let by_name = Options { devices: true, owners: Owners::ByName, ..Options::default() };
+    let mut named = Vec::new();
+    archive.export_tar(&Extraction::everything().with(by_name), &mut named, &Unobserved).unwrap();
+    assert_eq!(owners(&named), owners(&theirs), "who owns what, by name");
     let (ours, theirs) = (entries(&ours), entries(&theirs));
     for (path, entry) in &theirs {
         // Of pipes and devices with several names borg makes several pipes and devices.
@@ -187,6 +191,18 @@ fn same_tar(bench: &Bench, archive: &Archive<'_>, everything: &Extraction, targe
         }
     }
     assert!(ours.keys().eq(theirs.keys()), "the same names");
+}
+
+/// Users and groups of each path of a tar stream.
+fn owners(stream: &[u8]) -> BTreeMap<PathBuf, (Option<String>, Option<String>)> {
+    let mut archive = tar::Archive::new(stream);
+    let each = archive.entries().unwrap().map(|entry| {
+        let entry = entry.unwrap();
+        let name = |name: Result<Option<&str>, _>| name.unwrap().map(str::to_owned);
+        let header = entry.header();
+        (entry.path().unwrap().components().collect(), (name(header.username()), name(header.groupname())))
+    });
+    each.collect()
 }
 
 /// What a tar stream says of each path.

@@ -183,8 +183,9 @@ impl<'r> Archive<'r> {
 
     /// Writes the same placements as a tar stream (pax), for extraction elsewhere.
     ///
-    /// A file found damaged is left out and reported, as long as nothing of it has been written yet; damage farther than
-    /// 64 MiB into a file is [`Error::StreamDamaged`] unless damaged files are kept, as a stream cannot be taken back.
+    /// A file found damaged is left out and reported, as long as nothing of it has been written yet. Where damage is found
+    /// farther than 64 MiB into a file, what is lost of it is zeros in the stream, which cannot be taken back; that is reported
+    /// as well, with its range.
     pub fn export_tar(
         &self,
         extraction: &Extraction,

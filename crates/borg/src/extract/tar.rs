@@ -13,14 +13,14 @@ use tar::{Builder, EntryType, Header};
 use super::owners::Directory;
 use super::select::{Action, Content, Selector, Target};
 use super::stream::Written;
-use super::{Extraction, Options, Problem, ProblemKind, Report, acl, known_problems, size_of};
+use super::{Extraction, Options, Owners, Problem, ProblemKind, Report, acl, known_problems, size_of};
 use crate::Error;
 use crate::archive::Archive;
 use crate::item::{Chunk, Item, Kind};
 use crate::repository::Chunks;
 use crate::store::Store;
 
-/// Content read ahead of the header of a file, so that damage in it costs the file and not the stream.
+/// Content read ahead of the header of a file, so that a damaged file is left out.
 const READ_AHEAD: u64 = 64 << 20;
 
 /// Writes a tar stream. See [`Archive::export_tar`].
@@ -189,14 +189,12 @@ impl<W: Write> Export<'_, W> {
             match self.chunks.read(&chunk.id, Some(chunk)) {
                 Ok(data) => self.builder.get_mut().write_all(data).map_err(Error::Stream)?,
                 Err(cause) if cause.is_final() => return Err(cause),
-                Err(cause) if self.options.keep_damaged => {
+                // It is in the stream already: what is lost is zeros, and told.
+                Err(cause) => {
                     self.zeros(chunk.size.into())?;
                     let range = start..start + u64::from(chunk.size);
                     let kind = ProblemKind::Content { range, cause: Arc::new(cause) };
                     self.report.add(Problem::new(&item.path, Some(destination), kind));
-                }
-                Err(cause) => {
-                    return Err(Error::StreamDamaged { path: item.path.clone(), source: Box::new(cause) });
                 }
             }
             start += u64::from(chunk.size);
@@ -268,6 +266,20 @@ impl<W: Write> Export<'_, W> {
             extended.push(("linkpath".into(), link.to_vec()));
         }
         let (uid, gid) = self.owners.of(item);
+        if self.options.owners == Owners::ByName {
+            // Whoever unpacks it may know them under other numbers.
+            let names =
+                [(&item.user, Header::set_username as fn(&mut Header, &str) -> io::Result<()>, "uname")];
+            let names = names.into_iter().chain([(&item.group, Header::set_groupname as _, "gname")]);
+            for (name, set, key) in names {
+                let Some(name) = name.as_deref().and_then(|name| std::str::from_utf8(name).ok()) else {
+                    continue;
+                };
+                if !name.is_ascii() || set(&mut header, name).is_err() {
+                    extended.push((key.into(), name.as_bytes().to_vec()));
+                }
+            }
+        }
         header.set_uid(uid.unwrap_or(0).into());
         header.set_gid(gid.unwrap_or(0).into());
         header.set_mode(item.permissions());

@@ -77,7 +77,8 @@ pub struct LsArgs {
 const FIND_HELP: &str = "\
 A pattern without a slash is compared with names, others with whole paths; * and
 ? stay within a name, **/ stands for any directories. With a style it is one of
-Borg's patterns (fm: sh: re: pp: pf:), which match what is below as well.
+Borg's patterns (fm: sh: re: pp: pf:), which match what is below as well; re: has no look-around
+and no backreferences.
 
 Examples:
   reprise find /backup/borg::latest 'docker-compose.y*ml'
@@ -162,7 +163,10 @@ and ACLs, not compressed.
 Examples:
   reprise export-tar /backup/borg::latest web.tar srv/web
   reprise export-tar /backup/borg::latest - | zstd > all.tar.zst
-  reprise export-tar /backup/borg::latest - etc | tar -t";
+  reprise export-tar /backup/borg::latest - etc | tar -t
+
+A damaged file is left out; where that shows only farther than 64 MiB into it, what is lost
+is zeros. Either is named, and the exit code is 1.";
 
 /// Arguments of `reprise export-tar`.
 #[derive(Debug, Args)]
