@@ -131,7 +131,7 @@ fn single_files_are_read_whole_or_in_part_up_to_a_limit() {
     assert!(large.chunks.as_ref().unwrap().len() > 5, "several chunks");
     assert!(matches!(archive.read_all(&large, 1000), Err(Error::TooLarge { size: 6_000_000, limit: 1000 })));
     for (from, to) in
-        [(0, 1), (5_999_999, 6_000_000), (1_234_567, 4_567_890), (77, 77), (5_000_000, 9_000_000)]
+        [(0, 1), (5_999_999, 6_000_000), (1_234_567, 4_567_890), (0, 0), (77, 77), (5_000_000, 9_000_000)]
     {
         let end = (to as usize).min(content.len());
         assert_eq!(archive.read(&large, from..to).unwrap(), content[from as usize..end], "{from}..{to}");

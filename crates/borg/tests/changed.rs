@@ -36,7 +36,8 @@ fn extracted() -> (Bench, std::path::PathBuf) {
     sh(
         &src,
         "mkdir -p dir/empty one two; echo both > one/name; ln one/name two/name; echo linked > first; ln first dir/second; ln first third; : > none
-         mkfifo pipe; mknod null c 1 3; ln -s first link; ln -s dir dirlink
+         mkfifo pipe pipe-too; ln pipe-too dir/pipe-again; mknod null c 1 3; ln null null-again
+         mkdir shared; setfacl -d -m u:nobody:rx shared; ln -s first link; ln -s dir dirlink
          truncate -s 5M holes; echo end >> holes
          setfattr -n user.kept -v value small-01; chmod 4750 small-02; chown 1234:5678 small-03
          touch -d '2001-02-03 04:05:06.123456789Z' small-04 dir",

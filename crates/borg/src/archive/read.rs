@@ -61,6 +61,9 @@ pub(super) fn each(
         // Without this it would read as empty.
         return each_of_link(archive, item, range, take);
     }
+    if range.is_empty() {
+        return Ok(());
+    }
     // Said first: zeros must not be handed out as content.
     if let Some(chunk) = first_lost(item, &range) {
         return Err(Error::Integrity {

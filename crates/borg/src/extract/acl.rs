@@ -9,6 +9,8 @@ use super::owners::Directory;
 const VERSION: u32 = 2;
 /// The number of entries that concern no particular user or group.
 const NOBODY: u32 = u32::MAX;
+/// Bytes of a value that says no more than a mode: of owner, group and others.
+pub(super) const LEAST: usize = 4 + 3 * 8;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {

@@ -47,7 +47,9 @@ fn wanted(item: &Item, owners: &Directory) -> BTreeMap<Vec<u8>, Vec<u8>> {
     let acls = [(ACCESS_ACL, &item.acl_access), (DEFAULT_ACL, &item.acl_default)];
     let acls = acls.into_iter().filter_map(|(name, text)| {
         let text = text.as_deref().filter(|text| !text.trim_ascii().is_empty())?;
-        Some((name.to_vec(), acl::encode(text, owners)?))
+        let value = acl::encode(text, owners)?;
+        // One that says no more than the mode, which the kernel keeps as that.
+        (name != ACCESS_ACL || value.len() > acl::LEAST).then(|| (name.to_vec(), value))
     });
     item.xattrs.iter().cloned().chain(acls).collect()
 }

@@ -56,6 +56,7 @@ pub(crate) fn to_directory(
         unchanged: AtomicU64::new(0),
         changed: Mutex::default(),
         linked: Mutex::default(),
+        linked_specials: Mutex::default(),
         since: Since::now(),
         swept: Mutex::default(),
     };
@@ -94,6 +95,8 @@ struct Update<'a> {
     changed: Mutex<Vec<Changed>>,
     /// Files with several names whose content is right: whether their attributes may be set depends on the names.
     linked: Mutex<Vec<Arc<Candidate>>>,
+    /// The same for pipes, devices and symbolic links, each with its place.
+    linked_specials: Mutex<Vec<(Item, Vec<u8>)>>,
     since: Since,
     /// Directories without what other runs have left behind.
     swept: Mutex<HashSet<Vec<u8>>>,
@@ -187,11 +190,20 @@ impl Update<'_> {
     }
 
     fn special(&self, item: &Item, destination: &[u8]) {
+        if self.look(destination).is_some_and(|(_, stat)| stat.st_nlink > 1) {
+            let settled = (item.clone(), destination.to_vec());
+            return self.linked_specials.lock().unwrap_or_else(PoisonError::into_inner).push(settled);
+        }
+        self.special_of(1, item, destination);
+    }
+
+    /// The same of one with so many names in the extraction.
+    fn special_of(&self, names: u64, item: &Item, destination: &[u8]) {
         let found = self.look(destination);
         let is_there = found.is_some();
         if let Some((thing, stat)) = found
             && compare::is_same_special(&thing, &stat, item)
-            && stat.st_nlink == 1
+            && stat.st_nlink == names
         {
             let (dir, name) = path::split(destination);
             let dir = self.shared.root.resolve(dir, OFlags::PATH | OFlags::DIRECTORY, Mode::empty());
@@ -237,14 +249,25 @@ impl Update<'_> {
             names.entry(&link.to).or_default().push(link);
         }
         let inode = |destination: &[u8]| self.look(destination).map(|(_, stat)| (stat.st_dev, stat.st_ino));
+        // How many names of what is at a place the extraction knows.
+        let count = |destination: &[u8]| {
+            let own = inode(destination);
+            let others = names.get(destination).into_iter().flatten();
+            1 + others.filter(|link| inode(&link.destination) == own).count() as u64
+        };
         for candidate in std::mem::take(&mut *self.linked.lock().unwrap_or_else(PoisonError::into_inner)) {
             if self.shared.stopped() {
                 return;
             }
-            let own = inode(&candidate.destination);
-            let others = names.get(candidate.destination.as_slice()).into_iter().flatten();
-            let count = 1 + others.filter(|link| inode(&link.destination) == own).count() as u64;
-            candidate.settle_linked(self, count);
+            candidate.settle_linked(self, count(&candidate.destination));
+        }
+        let specials =
+            std::mem::take(&mut *self.linked_specials.lock().unwrap_or_else(PoisonError::into_inner));
+        for (item, destination) in specials {
+            if self.shared.stopped() {
+                return;
+            }
+            self.special_of(count(&destination), &item, &destination);
         }
         for link in &links {
             if self.shared.stopped() {
