@@ -113,8 +113,9 @@ impl Bed {
             lose_more(&shop, &roots[3]);
         }
         shop.damage(Damage(1));
-        // Whatever of it is compared, it is read from the backup.
+        // Whatever of it is compared, it is read from the backup: these are nearly all that there is.
         fs::write(shop.data().join("noise"), noise(300_000, 1)).unwrap();
+        fs::write(shop.data().join("large"), noise(3 << 20, 1)).unwrap();
         let before = shop.now();
         Self { restore, _disk: disk, shop, engine, sshd, before, archived, lost, segments, cases: 0 }
     }

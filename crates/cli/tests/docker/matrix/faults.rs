@@ -71,7 +71,7 @@ impl Fault {
             // These can meet one kind of step, or two.
             Self::WillNotStop | Self::WillNotStart | Self::Unhealthy | Self::CorruptChunk => 1,
             Self::ConnectionLost => 4,
-            _ if over_ssh => 12,
+            _ if over_ssh => 8,
             Self::Killed => 1,
             _ => 3,
         }
