@@ -11,9 +11,9 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileExt, MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use program::{Ended, run};
+use program::{Ended, run, wait_at_most};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use tempfile::TempDir;
 
@@ -128,12 +128,8 @@ impl Drop for Shelf {
     }
 }
 
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !is_so() {
-        assert!(begin.elapsed() < Duration::from_mins(1), "{what} does not come about");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+fn wait_until(what: &str, condition: impl FnMut() -> bool) {
+    wait_at_most(Duration::from_mins(1), what, condition);
 }
 
 fn fill(src: &Path) {

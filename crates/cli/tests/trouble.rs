@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use program::{Ended, run, start};
+use program::{Ended, run, start, wait_at_most};
 use tempfile::TempDir;
 
 struct Bench(TempDir);
@@ -242,15 +242,6 @@ fn readers_that_had_enough_are_no_error() {
     assert!(ended.stderr.contains("No space left"), "{}", ended.stderr);
 }
 
-/// Waits until `is_so`, for as long as anything may take here.
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_mins(1);
-    while !is_so() {
-        assert!(Instant::now() < until, "waited in vain for {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
 /// Processes that have the repository open.
 fn readers(bench: &Bench) -> usize {
     let roster = fs::read(bench.path("repo/lock.roster")).unwrap_or_else(|_| b"{}".to_vec());
@@ -268,7 +259,7 @@ fn who_is_told_twice_to_stop_gives_the_lock_back() {
     let bench = Bench::new("none", small);
     // Nobody reads what it writes, so it does not see the first.
     let mut cat = start(&mut bench.command(env!("CARGO_BIN_EXE_reprise"), &["cat", "repo::a", "large"]));
-    wait_until("the lock", || readers(&bench) == 1);
+    wait_at_most(Duration::from_mins(1), "the lock", || readers(&bench) == 1);
     let mut first = [0];
     cat.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
     signal(cat.id(), rustix::process::Signal::INT);
@@ -289,7 +280,7 @@ fn who_is_asked_for_a_passphrase_can_be_stopped() {
     let mut command = bench.command("script", &["-qefc", asked, "said"]);
     let mut script = start(command.env_remove("BORG_PASSPHRASE"));
     let said = || fs::read_to_string(bench.path("said")).unwrap_or_default();
-    wait_until("the question", || said().contains("passphrase"));
+    wait_at_most(Duration::from_mins(1), "the question", || said().contains("passphrase"));
     let process: u32 = fs::read_to_string(bench.path("pid")).unwrap().trim().parse().unwrap();
     signal(process, rustix::process::Signal::TERM);
     assert_eq!(script.wait().unwrap().code(), Some(130), "{}", said());

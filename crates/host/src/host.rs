@@ -49,6 +49,16 @@ pub struct Stat {
     pub modified: i64,
 }
 
+/// The number of the inode at the top of every btrfs subvolume.
+pub const BTRFS_SUBVOLUME: u64 = 256;
+
+impl Stat {
+    /// Whether it is the top of a subvolume, if it lies on btrfs.
+    pub fn is_subvolume(&self) -> bool {
+        self.kind == FileKind::Directory && self.inode.number == BTRFS_SUBVOLUME
+    }
+}
+
 /// Room on the file system under a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Space {

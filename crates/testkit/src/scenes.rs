@@ -85,7 +85,6 @@ impl Scene {
             entries: held.entries,
             bytes: held.bytes,
             users,
-            by_hand: Command::new("true"),
         }));
         changes.extend(starts());
         Self { name: "protected by a snapshot", bench, plan: plan("snap", changes) }

@@ -292,7 +292,6 @@ mod present {
                 entries: 3,
                 bytes: 1 << 40,
                 users: vec![container()],
-                by_hand: Command::new("borg"),
             }),
             Change::BackUp(BackUp {
                 archive: "reprise-before-old1".to_owned(),

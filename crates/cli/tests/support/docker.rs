@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::program::run;
+use super::program::{run, wait_at_most};
 
 /// What `docker ARGS` prints; it must succeed.
 #[track_caller]
@@ -20,12 +20,8 @@ pub(super) fn lines(text: &str) -> Vec<String> {
 
 /// Waits until `condition` holds; fails the test after two minutes.
 #[track_caller]
-pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_mins(2);
-    while !condition() {
-        assert!(Instant::now() < deadline, "after two minutes still not: {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+pub fn wait_until(what: &str, condition: impl FnMut() -> bool) {
+    wait_at_most(Duration::from_mins(2), what, condition);
 }
 
 /// The containers, volumes and networks whose names begin alike.

@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -88,4 +89,14 @@ pub fn run_in<A: AsRef<OsStr> + Debug>(
     args: impl IntoIterator<Item = A>,
 ) -> String {
     run(Command::new(program).args(args).current_dir(directory)).expect(0).stdout
+}
+
+/// Waits until `condition` holds; fails the test after `limit`.
+#[track_caller]
+pub fn wait_at_most(limit: Duration, what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + limit;
+    while !condition() {
+        assert!(Instant::now() < deadline, "after {limit:?} still not: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }

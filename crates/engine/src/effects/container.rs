@@ -60,11 +60,8 @@ pub(super) fn stop(container: &str, cx: &Cx<'_>) -> Result<()> {
 /// No running container may write where `store` is: what lies there decides what is put back, and removed.
 pub(super) fn expect_unseen(store: &Path, cx: &Cx<'_>) -> Result<()> {
     let containers = cx.host.containers()?;
-    let sees = |container: &&reprise_host::Container| {
-        let mut mounts = container.mounts.iter();
-        container.running && mounts.any(|mount| mount.writable && store.starts_with(&mount.source))
-    };
-    let Some(container) = containers.iter().find(sees) else { return Ok(()) };
+    let seen = containers.iter().find(|container| container.running && container.may_write_to(store));
+    let Some(container) = seen else { return Ok(()) };
     let why =
         format!("container {} may write there, and was started since the plan was made", container.name);
     Err(refused(store, why, "stop that container and try again"))

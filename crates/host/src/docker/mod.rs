@@ -145,6 +145,11 @@ impl Container {
     pub fn mounts_within(&self, path: &Path) -> bool {
         self.mounts.iter().any(|mount| mount.source.starts_with(path))
     }
+
+    /// Whether it may write to `path`, or to a directory that it lies in, and so change what is there.
+    pub fn may_write_to(&self, path: &Path) -> bool {
+        self.mounts.iter().any(|mount| mount.writable && path.starts_with(&mount.source))
+    }
 }
 
 /// A named volume.

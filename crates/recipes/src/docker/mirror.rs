@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use reprise_engine::{Change, Keep, Mirror, OpenStore, Way};
-use reprise_host::{Command, Container, FileKind};
+use reprise_host::FileKind;
 use reprise_model::{Destination, Finding, ItemKind, Manner, Message, Protect, Severity};
 
 use super::plan::beside;
@@ -43,13 +43,7 @@ impl Put {
     }
 
     /// The step that mirrors `site`.
-    pub fn mirror(
-        &self,
-        site: &Site,
-        protect: Protect,
-        users: &[String],
-        by_hand: Command,
-    ) -> Option<Change> {
+    pub fn mirror(&self, site: &Site, protect: Protect, users: &[String]) -> Option<Change> {
         let Self::Mirror(way, store) = self else { return None };
         Some(Change::Mirror(Mirror {
             from: site.item.path.clone(),
@@ -63,7 +57,6 @@ impl Put {
             entries: site.item.entries,
             bytes: site.item.bytes,
             users: users.to_vec(),
-            by_hand,
         }))
     }
 }
@@ -177,10 +170,7 @@ fn seen(site: &Site, put: &Put, facts: &Facts) -> Option<Finding> {
     if store.starts_with(&site.target) {
         return None;
     }
-    let sees = |container: &&Container| {
-        container.mounts.iter().any(|mount| mount.writable && store.starts_with(&mount.source))
-    };
-    let container = facts.containers.iter().find(sees)?;
+    let container = facts.containers.iter().find(|container| container.may_write_to(store))?;
     let message = Message::new("container-sees-kept").text("path", site.target.display());
     let finding = Finding::new(Severity::Blocker, message.text("container", &container.name));
     let advice = Message::new("container-sees-kept-advice").text("container", &container.name);

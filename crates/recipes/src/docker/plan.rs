@@ -155,7 +155,7 @@ fn by_hand(request: &Request<'_>, site: &Site) -> Command {
 }
 
 fn put_in_place(request: &Request<'_>, site: &Site, put: &Put, stopped: &[String]) -> Change {
-    if let Some(mirror) = put.mirror(site, request.choice.protect, stopped, by_hand(request, site)) {
+    if let Some(mirror) = put.mirror(site, request.choice.protect, stopped) {
         return mirror;
     }
     let staged = beside(&site.target, request.id, "new");

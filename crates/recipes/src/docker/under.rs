@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use reprise_host::{Command, Error, Host};
+use reprise_host::{BTRFS_SUBVOLUME, Command, Error, Host};
 use serde::Deserialize;
 
 /// A file system, by what can take a snapshot of it.
@@ -68,8 +68,10 @@ pub(super) fn nested_subvolume(host: &dyn Host, path: &Path) -> Result<Option<Pa
     }
     let Some(own) = host.stat(path)?.map(|stat| stat.device) else { return Ok(None) };
     // What goes while it is looked at is no reason to stop; a directory on another device is listed, and not entered.
-    let find = "find \"$1\" -xdev -mindepth 1 -type d -inum 256 -printf '%D %p\\0' 2>/dev/null; :";
-    let answer = host.ask(&script(find))?.stdout;
+    let find = format!(
+        "find \"$1\" -xdev -mindepth 1 -type d -inum {BTRFS_SUBVOLUME} -printf '%D %p\\0' 2>/dev/null; :"
+    );
+    let answer = host.ask(&script(&find))?.stdout;
     let mut found = answer.split(|byte| *byte == 0).filter_map(|line| {
         let at = line.iter().position(|byte| *byte == b' ')?;
         let device: u64 = std::str::from_utf8(&line[..at]).ok()?.parse().ok()?;
@@ -94,9 +96,6 @@ $1 ~ ENVIRON["flags"] && $1 ~ /^[-a-zA-Z]+$/ && index(path, ENVIRON["target"]) =
     Ok((!line.is_empty()).then(|| PathBuf::from(OsStr::from_bytes(line))))
 }
 
-/// The number that the top of every btrfs subvolume has.
-const SUBVOLUME: u64 = 256;
-
 /// What lies under `path`, which exists.
 pub(super) fn under(host: &dyn Host, path: &Path) -> Result<Under, Error> {
     let find = Command::new("findmnt").args(["-J", "-b", "-o", "SOURCE,FSTYPE,OPTIONS,TARGET,USED", "-T"]);
@@ -110,7 +109,7 @@ pub(super) fn under(host: &dyn Host, path: &Path) -> Result<Under, Error> {
     match mount.fstype.as_str() {
         "btrfs" => {
             for above in path.ancestors().take_while(|above| above.starts_with(&mount.target)) {
-                if host.stat(above)?.is_some_and(|stat| stat.inode.number == SUBVOLUME) {
+                if host.stat(above)?.is_some_and(|stat| stat.is_subvolume()) {
                     return Ok(Under::Btrfs { subvolume: above.to_owned() });
                 }
             }

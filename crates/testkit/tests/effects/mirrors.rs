@@ -4,7 +4,6 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use reprise_engine::{Change, Keep, Mirror, OpenStore, Way};
-use reprise_host::Command;
 use reprise_testkit::{Bench, SimContainer, plant};
 
 use crate::scenarios::Make;
@@ -45,7 +44,6 @@ pub fn mirror(bench: &Bench, way: Way, inside: bool, odd: fn(&Bench)) -> Change 
         entries: wrote.entries,
         bytes: wrote.bytes - "linked".len() as u64,
         users: vec!["user".to_owned()],
-        by_hand: Command::new("true"),
     })
 }
 

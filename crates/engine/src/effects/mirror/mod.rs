@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use reprise_host::{Attributes, Command, Inode, any_path};
+use reprise_host::{Attributes, Inode, any_path};
 use reprise_model::Message;
 use serde::{Deserialize, Serialize};
 
@@ -77,8 +77,6 @@ pub struct Mirror {
     pub bytes: u64,
     /// See [`Swap::users`](super::Swap::users).
     pub users: Vec<String>,
-    /// For ways that are not staged: the command that extracts the tree in a script, as in [`Stage`](super::Stage).
-    pub by_hand: Command,
 }
 
 /// One place in the target.

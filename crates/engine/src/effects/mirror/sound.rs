@@ -99,8 +99,6 @@ impl Mirror {
 
 #[cfg(test)]
 mod tests {
-    use reprise_host::Command;
-
     use super::super::{Directory, Keep, Op};
     use super::*;
 
@@ -123,7 +121,6 @@ mod tests {
             entries: 0,
             bytes: 0,
             users: Vec::new(),
-            by_hand: Command::new("borg"),
         }
     }
 

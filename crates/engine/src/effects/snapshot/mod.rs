@@ -16,8 +16,6 @@ use crate::{Cx, Effect, Error, Observed, Result, Script};
 
 pub use lvm::Lvm;
 
-/// The number that the top of every btrfs subvolume has.
-const BTRFS_SUBVOLUME: u64 = 256;
 /// How full a snapshot may be without a word.
 const QUIET_PERCENT: f64 = 70.0;
 
@@ -181,10 +179,7 @@ impl Snapshot {
             .host
             .stat(&self.store)?
             .is_some_and(|stat| stat.kind == FileKind::Directory && stat.owner == cx.host.user());
-        let is_subvolume = cx
-            .host
-            .stat(at)?
-            .is_some_and(|stat| stat.kind == FileKind::Directory && stat.inode.number == BTRFS_SUBVOLUME);
+        let is_subvolume = cx.host.stat(at)?.is_some_and(|stat| stat.is_subvolume());
         let ask = Command::new("btrfs").args(["property", "get", "-ts"]);
         let ask = ask.arg(at.to_string_lossy().into_owned()).arg("ro");
         if is_private && is_subvolume && cx.host.ask(&ask)?.stdout.trim_ascii() == b"ro=true" {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use reprise_host::Container;
 use reprise_model::{Finding, Message, Severity};
 
-use super::super::survey::{Facts, Site};
+use super::super::survey::Facts;
 
 /// What is to be known about the engine and its containers, of which `stopping` will be stopped.
 pub(super) fn findings(facts: &Facts, stopping: &BTreeSet<&str>) -> Vec<Finding> {
@@ -52,18 +52,13 @@ fn containers(facts: &Facts, stopping: &BTreeSet<&str>) -> Vec<Finding> {
                 let message = Message::new("container-not-compose").text("container", name);
                 found.push(Finding::new(Severity::Warning, message));
             }
-        } else if let Some(site) = facts.sites.iter().find(|site| sees_from_above(container, site)) {
+        } else if let Some(site) = facts.sites.iter().find(|site| container.may_write_to(&site.target)) {
             let message = Message::new("container-above").text("container", name);
             let finding = Finding::new(Severity::Warning, message.text("path", site.target.display()));
             found.push(finding.advise(Message::new("container-above-advice")));
         }
     }
     found
-}
-
-/// Whether the container may write to a directory that the target lies in.
-fn sees_from_above(container: &Container, site: &Site) -> bool {
-    container.mounts.iter().any(|mount| mount.writable && site.target.starts_with(&mount.source))
 }
 
 /// Containers that use what is restored and do not run, and those that are paused.
