@@ -9,7 +9,7 @@ use std::fs;
 use std::io::{BufRead, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use program::{Ended, run, start, wait_at_most};
@@ -278,7 +278,10 @@ fn who_is_asked_for_a_passphrase_can_be_stopped() {
     let bench = Bench::new("repokey", small);
     let asked = "echo $$ > pid; exec \"$REPRISE\" info repo";
     let mut command = bench.command("script", &["-qefc", asked, "said"]);
-    let mut script = start(command.env_remove("BORG_PASSPHRASE"));
+    command.env_remove("BORG_PASSPHRASE").stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut script = command.spawn().unwrap();
+    // Kept open: `script` hands the end of its own input on, as Ctrl+D.
+    let _keyboard = script.stdin.take();
     let said = || fs::read_to_string(bench.path("said")).unwrap_or_default();
     wait_at_most(Duration::from_mins(1), "the question", || said().contains("passphrase"));
     let process: u32 = fs::read_to_string(bench.path("pid")).unwrap().trim().parse().unwrap();
