@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -23,6 +23,8 @@ use crate::{
 /// A host with pretended changes on top of `base`.
 pub struct OverlayHost<'a> {
     base: &'a dyn Host,
+    /// Asked for once, as every step looks at all of them.
+    containers: OnceLock<Vec<Container>>,
     changes: Mutex<Changes>,
 }
 
@@ -55,7 +57,16 @@ enum Leads {
 impl<'a> OverlayHost<'a> {
     /// `base`, yet without changes.
     pub fn new(base: &'a dyn Host) -> Self {
-        Self { base, changes: Mutex::default() }
+        Self { base, containers: OnceLock::new(), changes: Mutex::default() }
+    }
+
+    /// The containers of the base host.
+    fn real_containers(&self) -> Result<&[Container]> {
+        if let Some(found) = self.containers.get() {
+            return Ok(found);
+        }
+        let found = self.base.docker().containers()?;
+        Ok(self.containers.get_or_init(|| found))
     }
 
     fn changes(&self) -> MutexGuard<'_, Changes> {
@@ -276,9 +287,9 @@ impl OverlayHost<'_> {
         if let Some(changed) = self.changes().containers.get(name) {
             return Ok(changed.clone());
         }
-        let found = self.base.docker().container(name)?;
+        let found = self.real_containers()?.iter().find(|found| found.name == name || found.id == name);
         // By its id, one that was removed is still found there.
-        Ok(found.filter(|container| !self.changes().containers.contains_key(&container.name)))
+        Ok(found.filter(|container| !self.changes().containers.contains_key(&container.name)).cloned())
     }
 
     fn set_running(&self, name: &str, running: bool) -> Result<()> {
@@ -318,7 +329,7 @@ impl Docker for OverlayHost<'_> {
     }
 
     fn containers(&self) -> Result<Vec<Container>> {
-        let mut containers = self.base.docker().containers()?;
+        let mut containers = self.real_containers()?.to_vec();
         let changed = self.changes().containers.clone();
         containers.retain(|container| !changed.contains_key(&container.name));
         containers.extend(changed.into_values().flatten());
@@ -337,9 +348,13 @@ impl Docker for OverlayHost<'_> {
         self.set_running(name, true)
     }
 
-    fn volume(&self, name: &str) -> Result<Option<Volume>> {
-        let changed = self.changes().volumes.get(name).cloned();
-        changed.map_or_else(|| self.base.docker().volume(name), Ok)
+    fn volumes(&self, names: &[String]) -> Result<Vec<Volume>> {
+        let changed = self.changes().volumes.clone();
+        let (pretended, real): (Vec<_>, Vec<_>) =
+            names.iter().cloned().partition(|name| changed.contains_key(name));
+        let pretended = pretended.iter().filter_map(|name| changed[name].clone());
+        let real = if real.is_empty() { Vec::new() } else { self.base.docker().volumes(&real)? };
+        Ok(pretended.chain(real).collect())
     }
 
     fn create_volume(&self, spec: &VolumeSpec) -> Result<()> {

@@ -68,7 +68,7 @@ impl SimContainer {
                 name: name.to_owned(),
                 image: "image:1".to_owned(),
                 running: true,
-                started: 1_795_000_000,
+                started: 1_795_000_000_000,
                 ..Container::default()
             },
             restart: Restart::UnlessStopped,
@@ -214,20 +214,20 @@ impl SimContainer {
                 Health::None
             }
             Wellness::NeverHealthy => Health::Unhealthy,
-            Wellness::HealthyAfter(seconds) if now - container.started >= seconds => Health::Healthy,
+            Wellness::HealthyAfter(seconds) if now - container.started / 1000 >= seconds => Health::Healthy,
             Wellness::HealthyAfter(_) => Health::Starting,
         };
         container
     }
 
     fn answers(&self, now: i64) -> bool {
-        let since = now - self.container.started;
+        let since = now - self.container.started / 1000;
         self.container.running && !matches!(self.wellness, Wellness::AnswersAfter(seconds) if since < seconds)
     }
 
     fn start(&mut self, now: i64) {
         self.stopped_by_hand = false;
-        self.container.started = now;
+        self.container.started = now * 1000;
         self.container.running = !matches!(self.wellness, Wellness::Crashes | Wellness::Ends);
         self.container.exit_code = i64::from(self.wellness == Wellness::Crashes);
     }
@@ -390,13 +390,17 @@ impl Docker for SimDocker {
         Ok(())
     }
 
-    fn volume(&self, name: &str) -> Result<Option<Volume>> {
-        Ok(self.state().volumes.get(name).map(|spec| Volume {
-            name: spec.name.clone(),
-            driver: "local".to_owned(),
-            mountpoint: self.mountpoint(name),
-            options: BTreeMap::new(),
-        }))
+    fn volumes(&self, names: &[String]) -> Result<Vec<Volume>> {
+        let state = self.state();
+        let found = names.iter().filter_map(|name| state.volumes.get(name));
+        Ok(found
+            .map(|spec| Volume {
+                name: spec.name.clone(),
+                driver: "local".to_owned(),
+                mountpoint: self.mountpoint(&spec.name),
+                options: BTreeMap::new(),
+            })
+            .collect())
     }
 
     fn create_volume(&self, spec: &VolumeSpec) -> Result<()> {

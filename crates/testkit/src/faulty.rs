@@ -177,8 +177,9 @@ impl Docker for FaultyHost<'_> {
     fn start(&self, name: &str) -> Result<()> {
         self.ask(&format!("start {name}"), Kind::Change, || self.host.docker().start(name))
     }
-    fn volume(&self, name: &str) -> Result<Option<Volume>> {
-        self.ask(&format!("volume inspect {name}"), Kind::Look, || self.host.docker().volume(name))
+    fn volumes(&self, names: &[String]) -> Result<Vec<Volume>> {
+        let what = format!("volume inspect {}", names.join(" "));
+        self.ask(&what, Kind::Look, || self.host.docker().volumes(names))
     }
     fn create_volume(&self, spec: &VolumeSpec) -> Result<()> {
         let what = format!("volume create {}", spec.name);

@@ -1,6 +1,6 @@
 //! Containers stop before their data changes place, and start after.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reprise_host::{Error as HostError, ObjectKind, docker_commands, may_be_id, quote};
@@ -57,35 +57,38 @@ pub(super) fn stop(container: &str, cx: &Cx<'_>) -> Result<()> {
     if is_running(container, cx)? { Ok(cx.host.docker().stop(container, STOP_GRACE)?) } else { Ok(()) }
 }
 
-/// No running container may write where `store` is: what lies there decides what is put back, and removed.
-pub(super) fn expect_unseen(store: &Path, cx: &Cx<'_>) -> Result<()> {
-    let containers = cx.host.containers()?;
-    let seen = containers.iter().find(|container| container.running && container.may_write_to(store));
-    let Some(container) = seen else { return Ok(()) };
-    let why =
-        format!("container {} may write there, and was started since the plan was made", container.name);
-    Err(refused(store, why, "stop that container and try again"))
-}
-
-/// No container may see the tree at `path` change under its feet: those of `known` are stopped, any other
-/// that runs on it is a reason to refuse.
-pub(super) fn expect_unused(path: &Path, known: &[String], cx: &Cx<'_>) -> Result<()> {
-    for container in cx.host.containers()? {
-        if !container.running {
+/// No running container may see one of `trees` change under its feet, or write where `store` is: what lies there decides what
+/// is put back, and removed. Those of `known` are stopped where they run again; any other is a reason to refuse.
+pub(super) fn expect_undisturbed(
+    trees: &[PathBuf],
+    store: Option<&Path>,
+    known: &[String],
+    cx: &Cx<'_>,
+) -> Result<()> {
+    for container in cx.host.containers()?.iter().filter(|container| container.running) {
+        let tree = trees.iter().find(|tree| container.mounts_within(tree));
+        let store = store.filter(|store| container.may_write_to(store));
+        let is_known = known.contains(&container.name);
+        // What was stopped for a tree is to be down, however it gets at it: a volume that is bound to a directory need not
+        // show in what its containers mount.
+        if is_known && (store.is_some() || !trees.is_empty()) {
+            cx.host.docker().stop(&container.name, STOP_GRACE)?;
             continue;
         }
-        // What was stopped for this is to be down, however it gets at the tree: a volume that is bound to a directory
-        // does not show in what its containers mount.
-        if !known.contains(&container.name) {
-            if !container.mounts_within(path) {
-                continue;
-            }
-            let why = format!("container {} uses it and was started since the plan was made", container.name);
-            return Err(refused(path, why, "stop that container and try again"));
-        }
-        cx.host.docker().stop(&container.name, STOP_GRACE)?;
+        let (path, does) = match (tree, store) {
+            (Some(tree), _) => (tree.as_path(), "uses it"),
+            (None, Some(store)) => (store, "may write there,"),
+            (None, None) => continue,
+        };
+        let why = format!("container {} {does} and was started since the plan was made", container.name);
+        return Err(refused(path, why, "stop that container and try again"));
     }
     Ok(())
+}
+
+/// The same for one tree of which nothing is kept in anybody's sight.
+pub(super) fn expect_unused(tree: &Path, known: &[String], cx: &Cx<'_>) -> Result<()> {
+    expect_undisturbed(&[tree.to_owned()], None, known, cx)
 }
 
 impl Effect for StopContainer {

@@ -132,12 +132,11 @@ enum Wellbeing {
 }
 
 fn is_ready(container: &Container, stable: Duration, cx: &Cx<'_>) -> bool {
-    let up = cx.clock.now().as_second().saturating_sub(container.started);
+    let up = cx.clock.now().as_millisecond().saturating_sub(container.started);
     container.running
         && match container.health {
             Health::Healthy => true,
-            // Started within second n, it has run for `stable` seconds for sure once n + stable + 1 begins.
-            Health::None => up > stable.as_secs() as i64,
+            Health::None => up >= stable.as_millis() as i64,
             Health::Starting | Health::Unhealthy => false,
         }
 }

@@ -182,9 +182,14 @@ impl<R: Run> Docker for DockerCli<R> {
         self.act(ObjectKind::Container, name, &commands::start(name)).map(drop)
     }
 
-    fn volume(&self, name: &str) -> Result<Option<Volume>> {
-        let answers = self.inspect::<inspect::Volume>(ObjectKind::Volume, &[name.to_owned()])?;
-        Ok(answers.and_then(|all| all.into_iter().next()).map(Volume::from))
+    fn volumes(&self, names: &[String]) -> Result<Vec<Volume>> {
+        let answers = match self.inspect::<inspect::Volume>(ObjectKind::Volume, names)? {
+            Some(answers) => answers,
+            None if names.len() == 1 => Vec::new(),
+            // One of them is gone, and the engine tells of none.
+            None => self.all(ObjectKind::Volume)?,
+        };
+        Ok(answers.into_iter().map(Volume::from).filter(|volume| names.contains(&volume.name)).collect())
     }
 
     fn create_volume(&self, spec: &VolumeSpec) -> Result<()> {

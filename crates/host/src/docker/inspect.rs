@@ -135,7 +135,11 @@ impl From<Container> for super::Container {
             exit_code: from.state.exit_code,
             auto_removes: from.host_config.auto_remove,
             joins,
-            started: from.state.started_at.parse::<jiff::Timestamp>().map_or(0, |t| t.as_second().max(0)),
+            started: from
+                .state
+                .started_at
+                .parse::<jiff::Timestamp>()
+                .map_or(0, |t| t.as_millisecond().max(0)),
             restarts: from.restart_count,
             health: match from.state.health.as_ref().map(|h| h.status.as_str()) {
                 Some("healthy") => Health::Healthy,

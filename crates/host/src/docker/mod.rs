@@ -8,7 +8,7 @@ mod compose;
 mod inspect;
 mod network;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -116,7 +116,7 @@ pub struct Container {
     pub joins: Vec<String>,
     /// What its process last ended with; 0 while it runs.
     pub exit_code: i64,
-    /// When it was last started, in seconds since 1970; 0 when never.
+    /// When it was last started, in milliseconds since 1970; 0 when never.
     pub started: i64,
     /// How often Docker has restarted it by itself.
     pub restarts: u64,
@@ -177,14 +177,14 @@ impl Volume {
 /// All containers; what they mount of a volume that is bound to a directory is that directory.
 pub(crate) fn containers(docker: &dyn Docker) -> Result<Vec<Container>> {
     let mut containers = docker.containers()?;
-    if !containers.iter().flat_map(|container| &container.mounts).any(|mount| mount.volume.is_some()) {
+    let mounts = containers.iter().flat_map(|container| &container.mounts);
+    let mounted: BTreeSet<&String> = mounts.filter_map(|mount| mount.volume.as_ref()).collect();
+    if mounted.is_empty() {
         return Ok(containers);
     }
-    let volumes = docker.inspected(ObjectKind::Volume)?;
-    let volumes =
-        volumes.into_iter().filter_map(|volume| serde_json::from_value::<inspect::Volume>(volume).ok());
+    let volumes = docker.volumes(&mounted.into_iter().cloned().collect::<Vec<_>>())?;
     let bound: BTreeMap<String, PathBuf> = volumes
-        .map(Volume::from)
+        .into_iter()
         .filter_map(|volume| Some((volume.name.clone(), volume.bound_directory()?.to_owned())))
         .collect();
     for mount in containers.iter_mut().flat_map(|container| &mut container.mounts) {
@@ -256,8 +256,13 @@ pub trait Docker: Send + Sync {
     /// Starts it.
     fn start(&self, name: &str) -> Result<()>;
 
+    /// Those volumes of these names that there are.
+    fn volumes(&self, names: &[String]) -> Result<Vec<Volume>>;
+
     /// The volume of that name, if there is one.
-    fn volume(&self, name: &str) -> Result<Option<Volume>>;
+    fn volume(&self, name: &str) -> Result<Option<Volume>> {
+        Ok(self.volumes(&[name.to_owned()])?.pop())
+    }
 
     /// Makes a volume.
     fn create_volume(&self, spec: &VolumeSpec) -> Result<()>;

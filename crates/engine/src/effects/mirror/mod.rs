@@ -18,7 +18,6 @@ use reprise_model::Message;
 use serde::{Deserialize, Serialize};
 
 use self::sound::gone;
-use super::container::expect_unused;
 use super::store::expect_mounted;
 use super::{expect_directory, fail, refused};
 use crate::{Cx, Effect, Error, Observed, Result, Script};
@@ -315,30 +314,26 @@ impl Effect for Mirror {
 
     fn apply(&self, before: &Inode, cx: &Cx<'_>) -> Result<()> {
         self.expect_target(*before, cx)?;
-        if !cx.host.pretends() {
-            self.expect_own(cx)?;
-        }
         if Self::is_at(&self.done(), cx)? {
             if cx.host.pretends() {
                 return Ok(());
             }
+            self.expect_own(cx)?;
             if self.keep != Keep::InStore {
                 return Ok(cx.host.remove_tree(&self.old())?);
             }
             // An undoing that was cut off may have names of the target in there.
             if Self::is_at(&self.again(), cx)? {
-                expect_unused(&self.target, &self.users, cx)?;
-                self.expect_own(cx)?;
+                self.expect_at_rest(cx)?;
                 self.refresh(cx)?;
             }
             return Ok(());
         }
-        expect_unused(&self.target, &self.users, cx)?;
+        // From here on nobody can change it any more.
+        self.expect_at_rest(cx)?;
         if cx.host.pretends() {
             return Ok(());
         }
-        // Now nobody can change it any more.
-        self.expect_own(cx)?;
         if self.keep != Keep::InStore {
             let record = self.overwrite(cx)?;
             self.expect_all(&record, cx)?;
@@ -374,9 +369,8 @@ impl Effect for Mirror {
         }
         let (is_done, is_begun) = (Self::is_at(&self.done(), cx)?, Self::is_at(&self.moves(), cx)?);
         if is_begun {
-            expect_unused(&self.target, &self.users, cx)?;
-        }
-        if !cx.host.pretends() {
+            self.expect_at_rest(cx)?;
+        } else if !cx.host.pretends() {
             self.expect_own(cx)?;
         }
         let record = self.record(cx)?;

@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use reprise_host::FileKind;
 
 use super::{Mirror, Record, Way};
-use crate::effects::container::expect_unseen;
+use crate::effects::container::expect_undisturbed;
 use crate::effects::refused;
 use crate::{Cx, Error, Result};
 
@@ -61,10 +61,22 @@ fn names(path: &Path) -> Option<usize> {
 }
 
 impl Mirror {
-    /// Fails unless the store, and what this step has in it, is what it made: no link to elsewhere, and nobody else's.
+    /// Fails unless the store is what this step made, and in nobody's sight.
     pub(super) fn expect_own(&self, cx: &Cx<'_>) -> Result<()> {
+        expect_undisturbed(&[], Some(&self.store), &self.users, cx)?;
+        self.expect_made_here(cx)
+    }
+
+    /// The same, and that nobody uses the target.
+    pub(super) fn expect_at_rest(&self, cx: &Cx<'_>) -> Result<()> {
+        expect_undisturbed(std::slice::from_ref(&self.target), Some(&self.store), &self.users, cx)?;
+        // A rehearsal only believes that there is a store.
+        if cx.host.pretends() { Ok(()) } else { self.expect_made_here(cx) }
+    }
+
+    /// Fails unless the store, and what this step has in it, is what it made: no link to elsewhere, and nobody else's.
+    fn expect_made_here(&self, cx: &Cx<'_>) -> Result<()> {
         let Some(target) = cx.host.stat(&self.target)? else { return Ok(()) };
-        expect_unseen(&self.store, cx)?;
         let directories = [self.store.clone(), self.old(), self.staged(), self.done(), self.again()];
         let directories = directories.into_iter().chain([self.store.join("since")]);
         let expected = directories.map(|path| (path, FileKind::Directory));

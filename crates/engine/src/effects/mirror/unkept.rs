@@ -1,7 +1,6 @@
 //! Where what gives way is not kept in the store: the step that takes a snapshot puts it back.
 
 use super::{Mirror, Record};
-use crate::effects::container::expect_unused;
 use crate::{Cx, Result};
 
 impl Mirror {
@@ -32,13 +31,16 @@ impl Mirror {
 
     /// Undoing where nothing is kept here: what gave way is put back by the step that keeps it.
     pub(super) fn give_up(&self, cx: &Cx<'_>) -> Result<()> {
-        if self.way.is_staged() && Self::is_at(&self.moves(), cx)? {
-            expect_unused(&self.target, &self.users, cx)?;
+        let is_begun = self.way.is_staged() && Self::is_at(&self.moves(), cx)?;
+        if is_begun {
+            self.expect_at_rest(cx)?;
         }
         if cx.host.pretends() {
             return Ok(());
         }
-        self.expect_own(cx)?;
+        if !is_begun {
+            self.expect_own(cx)?;
+        }
         let record = if self.way.is_staged() { self.record(cx)? } else { None };
         if let Some(mut record) = record {
             if Self::is_at(&self.done(), cx)? {

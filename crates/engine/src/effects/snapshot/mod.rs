@@ -9,7 +9,7 @@ use reprise_host::{Command, FileKind};
 use reprise_model::Message;
 use serde::{Deserialize, Serialize};
 
-use super::container::{expect_unseen, expect_unused};
+use super::container::expect_undisturbed;
 use super::refused;
 use super::store::expect_mounted;
 use crate::{Cx, Effect, Error, Observed, Result, Script};
@@ -248,10 +248,7 @@ impl Effect for Snapshot {
     }
 
     fn apply(&self, (): &(), cx: &Cx<'_>) -> Result<()> {
-        for target in &self.targets {
-            expect_unused(target, &self.users, cx)?;
-        }
-        expect_unseen(&self.store, cx)?;
+        expect_undisturbed(&self.targets, Some(&self.store), &self.users, cx)?;
         if let SnapshotKind::Lvm(lvm) = &self.kind {
             lvm.finish_merge(cx)?;
         }
@@ -273,10 +270,7 @@ impl Effect for Snapshot {
             lvm.finish_merge(cx)?;
         }
         if self.exists(cx)? {
-            for target in &self.targets {
-                expect_unused(target, &self.users, cx)?;
-            }
-            expect_unseen(&self.store, cx)?;
+            expect_undisturbed(&self.targets, Some(&self.store), &self.users, cx)?;
             self.expect_usable(cx)?;
             if cx.host.pretends() {
                 return Ok(());
