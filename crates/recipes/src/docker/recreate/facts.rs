@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use reprise_host::{Compose, Host, NetworkSpec, ObjectKind, VolumeSpec};
 use reprise_model::{Choice, Contents, Destination};
@@ -84,17 +86,38 @@ pub fn look(
     if choice.destination != Destination::InPlace || !matches!(facts.engine, Some(Ok(_))) {
         return Ok(Making::default());
     }
+    // `docker-compose` takes most of a second to say which it is.
+    let (compose, making) = thread::scope(|scope| {
+        let compose = scope.spawn(|| compose(host, facts));
+        let making = without_compose(host, contents, facts, backup);
+        (compose.join().unwrap_or_else(|panic| resume_unwind(panic)), making)
+    });
+    let mut making = Making { recreating, compose: compose?, ..making? };
+    for site in facts.sites.iter().filter(|site| site.item.compose_file.is_some()) {
+        if let Some(project) = project::look(host, site, facts, &making, backup)? {
+            making.projects.push(project);
+        }
+    }
+    making.versions = versions::look(host, facts, &making, backup)?;
+    Ok(making)
+}
+
+/// Compose there, if a project is restored.
+fn compose(host: &dyn Host, facts: &Facts) -> Result<Option<Compose>, SurveyError> {
+    let is_needed = facts.sites.iter().any(|site| site.item.compose_file.is_some());
+    if is_needed { Ok(host.docker().compose()?) } else { Ok(None) }
+}
+
+fn without_compose(
+    host: &dyn Host,
+    contents: &Contents,
+    facts: &Facts,
+    backup: &dyn Backup,
+) -> Result<Making, SurveyError> {
     let docker = host.docker();
     let networks = docker.inspected(ObjectKind::Network)?;
     let volumes = docker.inspected(ObjectKind::Volume)?;
     let mut making = Making {
-        recreating,
-        compose: if facts.sites.iter().any(|site| site.item.compose_file.is_some()) {
-            docker.compose()?
-        } else {
-            None
-        },
-        projects: Vec::new(),
         record: record(contents, backup)?,
         networks: networks.iter().map(NetworkSpec::of).map(|spec| (spec.name.clone(), spec)).collect(),
         volumes: volumes.iter().map(spec_of_volume).map(|spec| (spec.name.clone(), spec)).collect(),
@@ -108,12 +131,6 @@ pub fn look(
             making.newest.insert(site.target.clone(), newest);
         }
     }
-    for site in facts.sites.iter().filter(|site| site.item.compose_file.is_some()) {
-        if let Some(project) = project::look(host, site, facts, &making, backup)? {
-            making.projects.push(project);
-        }
-    }
-    making.versions = versions::look(host, facts, &making, backup)?;
     Ok(making)
 }
 
