@@ -105,6 +105,11 @@ pub trait Host: Send + Sync {
     /// The number of the user that everything is done as.
     fn user(&self) -> u32;
 
+    /// How far its clock is ahead of this machine's, in milliseconds; below zero where it is behind.
+    fn clock_ahead(&self) -> Result<i64> {
+        Ok(0)
+    }
+
     /// What lies at `path`, or nothing.
     fn stat(&self, path: &Path) -> Result<Option<Stat>>;
 

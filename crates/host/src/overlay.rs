@@ -129,6 +129,10 @@ impl Host for OverlayHost<'_> {
         self.base.user()
     }
 
+    fn clock_ahead(&self) -> Result<i64> {
+        self.base.clock_ahead()
+    }
+
     fn stat(&self, path: &Path) -> Result<Option<Stat>> {
         match self.changes().resolve(path) {
             Leads::Base(real) => self.base.stat(&real),

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -258,13 +259,15 @@ impl State {
 pub struct SimDocker {
     root: PathBuf,
     clock: FakeClock,
+    /// Of the machine's clock that it runs on, before `clock`.
+    ahead: AtomicI64,
     state: Mutex<State>,
 }
 
 impl SimDocker {
     /// An engine without containers that keeps its volumes below `root`.
     pub fn new(root: &Path, clock: FakeClock) -> Self {
-        Self { root: root.to_owned(), clock, state: Mutex::default() }
+        Self { root: root.to_owned(), clock, ahead: AtomicI64::new(0), state: Mutex::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -272,7 +275,17 @@ impl SimDocker {
     }
 
     fn now(&self) -> i64 {
-        self.clock.now().as_second()
+        self.clock.now().as_second() + self.seconds_ahead()
+    }
+
+    /// How far the clock of its machine is ahead.
+    pub fn seconds_ahead(&self) -> i64 {
+        self.ahead.load(Ordering::Relaxed)
+    }
+
+    /// From here on the clock of its machine is so far ahead, or behind.
+    pub fn set_seconds_ahead(&self, seconds: i64) {
+        self.ahead.store(seconds, Ordering::Relaxed);
     }
 
     /// Puts a container there, in place of any of its name.

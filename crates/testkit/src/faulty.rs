@@ -70,6 +70,9 @@ impl Host for FaultyHost<'_> {
     fn user(&self) -> u32 {
         self.host.user()
     }
+    fn clock_ahead(&self) -> Result<i64> {
+        self.host.clock_ahead()
+    }
 
     fn stat(&self, path: &Path) -> Result<Option<Stat>> {
         self.look("stat", path, || self.host.stat(path))

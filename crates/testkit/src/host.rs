@@ -43,6 +43,9 @@ impl Host for TestHost {
     fn user(&self) -> u32 {
         self.files.user()
     }
+    fn clock_ahead(&self) -> Result<i64> {
+        Ok(self.docker.seconds_ahead() * 1000)
+    }
 
     fn stat(&self, path: &Path) -> Result<Option<Stat>> {
         self.files.stat(path)

@@ -79,7 +79,7 @@ impl AwaitHealthy {
         if !container.running && self.may_end && container.exit_code == 0 && container.started > 0 {
             return Ok(Wellbeing::Well);
         }
-        if !is_ready(container, stable, cx) {
+        if !is_ready(container, stable, cx)? {
             return Ok(Wellbeing::NotYet(None));
         }
         Ok(match self.silent(container, cx)? {
@@ -131,14 +131,19 @@ enum Wellbeing {
     NotYet(Option<String>),
 }
 
-fn is_ready(container: &Container, stable: Duration, cx: &Cx<'_>) -> bool {
-    let up = cx.clock.now().as_millisecond().saturating_sub(container.started);
-    container.running
-        && match container.health {
-            Health::Healthy => true,
-            Health::None => up >= stable.as_millis() as i64,
-            Health::Starting | Health::Unhealthy => false,
+fn is_ready(container: &Container, stable: Duration, cx: &Cx<'_>) -> Result<bool> {
+    if !container.running {
+        return Ok(false);
+    }
+    Ok(match container.health {
+        Health::Healthy => true,
+        Health::None => {
+            // When it was started is told by the clock there.
+            let now = cx.clock.now().as_millisecond() + cx.host.clock_ahead()?;
+            now.saturating_sub(container.started) >= stable.as_millis() as i64
         }
+        Health::Starting | Health::Unhealthy => false,
+    })
 }
 
 /// Returns once `name` is well; an [`Error::Unhealthy`] when it is not in time, or stays down.

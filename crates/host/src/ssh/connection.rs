@@ -11,6 +11,7 @@ use std::process::{Child, ChildStdin, Command as Process, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tempfile::TempDir;
 use wait_timeout::ChildExt;
 
@@ -298,7 +299,7 @@ impl Master {
             _alive: alive,
             socket,
             mark,
-            facts: Facts::read(&lines, settings),
+            facts: Facts::read(&lines, &settings.exchange, Timestamp::now().as_millisecond()),
             _dir: dir,
         };
         if let Some(noise) = noise {

@@ -109,6 +109,10 @@ impl Host for SshHost {
         0
     }
 
+    fn clock_ahead(&self) -> Result<i64> {
+        Ok(self.connection.facts()?.clock_ahead)
+    }
+
     fn stat(&self, path: &Path) -> Result<Option<Stat>> {
         let script = "stat -c '%f %i %.9W %d %u %s %Y' -- \"$1\"";
         let said = self.connection.call(&Call::script(script, &[path]))?;

@@ -413,5 +413,15 @@ fn containers() -> Vec<(&'static str, Make)> {
             just_started(bench, Wellness::Unchecked);
             healthy("web")
         }),
+        ("waiting on a host whose clock is ahead", |bench| {
+            bench.docker.set_seconds_ahead(300);
+            just_started(bench, Wellness::Unchecked);
+            healthy("web")
+        }),
+        ("waiting on a host whose clock is behind", |bench| {
+            bench.docker.set_seconds_ahead(-300);
+            just_started(bench, Wellness::Unchecked);
+            healthy("web")
+        }),
     ]
 }
