@@ -82,6 +82,14 @@ impl Checked {
             self.finish(run);
         }
     }
+
+    fn finish(&self, run: &Run<'_>) {
+        if self.damaged.load(Ordering::Relaxed) && !run.options.keep_damaged {
+            run.not_made(&self.destination);
+        } else {
+            run.count();
+        }
+    }
 }
 
 impl Arriving<Run<'_>> for Checked {
@@ -97,11 +105,9 @@ impl Arriving<Run<'_>> for Checked {
         self.arrived(run);
     }
 
-    fn finish(&self, run: &Run<'_>) {
-        if self.damaged.load(Ordering::Relaxed) && !run.options.keep_damaged {
-            run.not_made(&self.destination);
-        } else {
-            run.count();
+    fn make_empty(files: Vec<Arc<Self>>, run: &Run<'_>) {
+        for file in files {
+            file.finish(run);
         }
     }
 }

@@ -73,6 +73,35 @@ impl Incoming {
             self.finish(shared);
         }
     }
+
+    /// Ends a file all of whose content is there; one without content begins here.
+    pub(super) fn finish(&self, shared: &Shared<'_>) {
+        if self.file(shared).is_none() || shared.stopped() {
+            return;
+        }
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let State::Open { file, damage } = std::mem::replace(&mut *state, State::Failed) else { return };
+        let lost = !damage.is_empty() && !shared.options.keep_damaged;
+        for kind in damage {
+            shared.problem(&self.item.path, Some(&self.destination), kind);
+        }
+        if lost {
+            shared.not_made(&self.destination);
+            if let Err(error) = shared.root.remove_file(&self.destination, &file) {
+                shared.abort(Error::destination(&self.destination, error));
+            }
+            return;
+        }
+        if self.reached.load(Ordering::Relaxed) < self.size
+            && let Err(error) = file.set_len(self.size)
+        {
+            return shared.abort(Error::destination(&self.destination, error));
+        }
+        attributes::restore(&Handle::Open(file.as_fd()), &self.item, &shared.owners, |kind| {
+            shared.problem(&self.item.path, Some(&self.destination), kind);
+        });
+        shared.finished(&self.item, &self.destination, &*file);
+    }
 }
 
 impl Arriving<Shared<'_>> for Incoming {
@@ -102,31 +131,9 @@ impl Arriving<Shared<'_>> for Incoming {
         self.arrived(shared);
     }
 
-    fn finish(&self, shared: &Shared<'_>) {
-        if self.file(shared).is_none() || shared.stopped() {
-            return;
+    fn make_empty(files: Vec<Arc<Self>>, shared: &Shared<'_>) {
+        for file in files {
+            file.finish(shared);
         }
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let State::Open { file, damage } = std::mem::replace(&mut *state, State::Failed) else { return };
-        let lost = !damage.is_empty() && !shared.options.keep_damaged;
-        for kind in damage {
-            shared.problem(&self.item.path, Some(&self.destination), kind);
-        }
-        if lost {
-            shared.not_made(&self.destination);
-            if let Err(error) = shared.root.remove_file(&self.destination, &file) {
-                shared.abort(Error::destination(&self.destination, error));
-            }
-            return;
-        }
-        if self.reached.load(Ordering::Relaxed) < self.size
-            && let Err(error) = file.set_len(self.size)
-        {
-            return shared.abort(Error::destination(&self.destination, error));
-        }
-        attributes::restore(&Handle::Open(file.as_fd()), &self.item, &shared.owners, |kind| {
-            shared.problem(&self.item.path, Some(&self.destination), kind);
-        });
-        shared.finished(&self.item, &self.destination, &*file);
     }
 }

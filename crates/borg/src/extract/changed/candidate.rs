@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::ops::Range;
 use std::os::fd::AsFd;
-use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError};
 
@@ -12,6 +11,7 @@ use rustix::fs::{FileType, Mode, OFlags, Stat, fstat};
 use super::super::attributes::Handle;
 use super::super::{Change, ProblemKind, size_of};
 use super::Update;
+use super::together::Together;
 use crate::item::{Chunk, Item};
 
 /// A file at its destination, and what is to be there.
@@ -89,6 +89,13 @@ impl Candidate {
         self.old.get_or_init(open).as_ref()
     }
 
+    /// A part of it was compared; the last one settles it.
+    pub fn compared(self: &Arc<Self>, update: &Update<'_>) {
+        if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.settle(update);
+        }
+    }
+
     /// Does what is to be done once all of it was compared.
     fn settle(self: &Arc<Self>, update: &Update<'_>) {
         let is_right = |old: &Old| {
@@ -144,41 +151,26 @@ pub(super) struct Part {
 }
 
 impl Part {
-    fn pieces(&self) -> &[Piece] {
-        &self.file.pieces[self.file.ranges[self.number].clone()]
-    }
-
     /// How many bytes there are to compare.
     pub fn bytes(&self) -> u64 {
-        self.pieces().iter().map(|piece| u64::from(piece.chunk.size)).sum()
+        let pieces = &self.file.pieces[self.file.ranges[self.number].clone()];
+        pieces.iter().map(|piece| u64::from(piece.chunk.size)).sum()
     }
 
-    /// Compares it; the last part of a file settles the file.
-    pub fn compare(&self, update: &Update<'_>) {
-        let key = update.shared.run.repository.key();
-        let mut buffer = Vec::new();
-        for piece in self.pieces() {
+    /// Compares it, and whatever else is `together`; the last part of a file settles the file.
+    pub fn compare(&self, together: &mut Together<'_, '_>) {
+        let update = together.update;
+        for index in self.file.ranges[self.number].clone() {
             if update.shared.stopped() {
                 return;
             }
+            let piece = &self.file.pieces[index];
             let Some(old) = self.file.old(update) else { break };
-            let length = piece.chunk.size as usize;
             if piece.offset + u64::from(piece.chunk.size) > old.stat.st_size as u64 {
                 break;
             }
-            if buffer.len() < length {
-                buffer.resize(length, 0);
-            }
-            let there = &mut buffer[..length];
-            let is_there = old.file.read_exact_at(there, piece.offset).is_ok()
-                && key.check_id(&piece.chunk.id, there).is_ok();
-            if is_there {
-                piece.is_there.store(true, Ordering::Release);
-                update.shared.run.observer.advance(u64::from(piece.chunk.size), 0);
-            }
+            together.read(&self.file, index, &old.file);
         }
-        if self.file.left.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.file.settle(update);
-        }
+        together.ended(&self.file);
     }
 }

@@ -9,6 +9,7 @@ mod candidate;
 mod compare;
 mod leftover;
 mod rebuild;
+mod together;
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -36,6 +37,7 @@ use crate::archive::Archive;
 use crate::item::{Item, Kind};
 use candidate::{Candidate, Part};
 use leftover::Since;
+use together::Together;
 
 /// Bytes of a file that one thread compares.
 const PART: u64 = 32 << 20;
@@ -57,6 +59,7 @@ pub(crate) fn to_directory(
         changed: Mutex::default(),
         linked: Mutex::default(),
         linked_specials: Mutex::default(),
+        buffers: Mutex::default(),
         since: Since::now(),
         swept: Mutex::default(),
     };
@@ -97,6 +100,8 @@ struct Update<'a> {
     linked: Mutex<Vec<Arc<Candidate>>>,
     /// The same for pipes, devices and symbolic links, each with its place.
     linked_specials: Mutex<Vec<(Item, Vec<u8>)>>,
+    /// What threads read into, kept from one batch to the next.
+    buffers: Mutex<Vec<Vec<u8>>>,
     since: Since,
     /// Directories without what other runs have left behind.
     swept: Mutex<HashSet<Vec<u8>>>,
@@ -323,10 +328,14 @@ impl Arriving<Update<'_>> for Pending {
         }
     }
 
-    fn finish(&self, update: &Update<'_>) {
-        match self {
-            Self::New(incoming) => incoming.finish(&update.shared),
-            Self::Part(part) => part.compare(update),
+    fn make_empty(all: Vec<Arc<Self>>, update: &Update<'_>) {
+        let mut together = Together::new(update);
+        for pending in all {
+            match &*pending {
+                Self::New(incoming) => incoming.finish(&update.shared),
+                Self::Part(part) => part.compare(&mut together),
+            }
         }
+        together.finish();
     }
 }
