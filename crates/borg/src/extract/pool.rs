@@ -10,10 +10,11 @@ use reprise_model::Observer;
 use rustix::io::Errno;
 
 use super::attributes;
+use super::behind::Behind;
 use super::owners::Directory;
 use super::root::Root;
 use super::run::Run;
-use super::{Options, ProblemKind};
+use super::{Options, ProblemKind, Report};
 use crate::Error;
 use crate::item::{Chunk, Item};
 use crate::repository::Repository;
@@ -108,6 +109,8 @@ pub(super) struct Shared<'a> {
     pub owners: Directory,
     /// File flags to set when all else is done.
     flags: Mutex<Vec<LateFlags>>,
+    /// Takes files that are whole, if they are to be written to disk meanwhile.
+    pub behind: Option<Behind>,
 }
 
 /// It is a run that also writes.
@@ -131,6 +134,7 @@ impl<'a> Shared<'a> {
             root,
             owners: Directory::new(options.owners),
             flags: Mutex::default(),
+            behind: options.write_behind.then(Behind::new).flatten(),
         }
     }
 
@@ -160,6 +164,14 @@ impl<'a> Shared<'a> {
             }
         }
         self.count();
+    }
+
+    /// [`Run::into_result`].
+    pub fn into_result(self) -> Result<Report, Error> {
+        if let Some(Err(error)) = self.behind.map(Behind::end) {
+            self.run.abort(error);
+        }
+        self.run.into_result()
     }
 
     /// Flags to set after everything else.
