@@ -58,6 +58,8 @@ pub struct SimContainer {
     environment: Vec<String>,
     networks: BTreeMap<String, Endpoint>,
     has_written: bool,
+    /// A container that comes up while this one stops.
+    brings: Option<String>,
 }
 
 impl SimContainer {
@@ -78,7 +80,14 @@ impl SimContainer {
             environment: Vec::new(),
             networks: BTreeMap::new(),
             has_written: false,
+            brings: None,
         }
+    }
+
+    /// The same with a container that the engine brings up while it stops this one.
+    #[must_use]
+    pub fn bringing(self, name: &str) -> Self {
+        Self { brings: Some(name.to_owned()), ..self }
     }
 
     /// The same as one of a Compose project, made of a configuration with this hash.
@@ -390,6 +399,11 @@ impl Docker for SimDocker {
         let found = state.containers.get_mut(name).ok_or_else(|| Self::no_such("container", name))?;
         found.container.running = false;
         found.stopped_by_hand = true;
+        let brings = found.brings.take();
+        let now = self.now();
+        if let Some(next) = brings.and_then(|name| state.containers.get_mut(&name)) {
+            next.start(now);
+        }
         Ok(())
     }
 

@@ -65,7 +65,32 @@ pub(super) fn expect_undisturbed(
     known: &[String],
     cx: &Cx<'_>,
 ) -> Result<()> {
-    for container in cx.host.containers()?.iter().filter(|container| container.running) {
+    // A stop takes its time, in which an engine that was just started may bring back the next.
+    const LOOKS: usize = 5;
+    let mut again = None;
+    for _ in 0..LOOKS {
+        again = stop_known(trees, store, known, cx)?;
+        if again.is_none() {
+            return Ok(());
+        }
+    }
+    let name = again.unwrap_or_default();
+    Err(Error::Refused {
+        what: format!("container {name}"),
+        why: "is started again as often as it is stopped".to_owned(),
+        hint: "find out what starts it, and try again",
+    })
+}
+
+/// Stops those of `known` that run, and names the last of them.
+fn stop_known(
+    trees: &[PathBuf],
+    store: Option<&Path>,
+    known: &[String],
+    cx: &Cx<'_>,
+) -> Result<Option<String>> {
+    let mut stopped = None;
+    for container in cx.host.containers()?.into_iter().filter(|container| container.running) {
         let tree = trees.iter().find(|tree| container.mounts_within(tree));
         let store = store.filter(|store| container.may_write_to(store));
         let is_known = known.contains(&container.name);
@@ -73,6 +98,7 @@ pub(super) fn expect_undisturbed(
         // show in what its containers mount.
         if is_known && (store.is_some() || !trees.is_empty()) {
             cx.host.docker().stop(&container.name, STOP_GRACE)?;
+            stopped = Some(container.name);
             continue;
         }
         let (path, does) = match (tree, store) {
@@ -83,10 +109,10 @@ pub(super) fn expect_undisturbed(
         let why = format!("container {} {does} and was started since the plan was made", container.name);
         return Err(refused(path, why, "stop that container and try again"));
     }
-    Ok(())
+    Ok(stopped)
 }
 
-/// The same for one tree of which nothing is kept in anybody's sight.
+/// The same for one tree, where no store is looked at.
 pub(super) fn expect_unused(tree: &Path, known: &[String], cx: &Cx<'_>) -> Result<()> {
     expect_undisturbed(&[tree.to_owned()], None, known, cx)
 }

@@ -4,10 +4,11 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use reprise_engine::{Change, Way};
-use reprise_host::SshHost;
-use reprise_testkit::{Faults, Sshd, TestHost};
+use reprise_host::{Docker, SshHost};
+use reprise_testkit::{Faults, SimContainer, Sshd, TestHost};
 use serde_json::{Value, json};
 
 use crate::scenarios::{self, Scenario};
@@ -72,6 +73,43 @@ fn a_record_that_was_changed_moves_nothing() {
     it.applied(&before, "first");
     tamper(&it.store(), |record| record["directories"][0]["path"] = json!("../.."));
     it.refuses_to_undo(&before, "not what Reprise wrote");
+}
+
+#[test]
+fn who_may_write_where_something_is_kept_is_stopped_if_known_and_refused_if_not() {
+    let root = |it: &Scenario| it.bench.path("target").parent().unwrap().to_owned();
+    let add = |it: &Scenario, name: &str| it.bench.docker.add(SimContainer::new(name).mounting(&root(it)));
+    let runs = |it: &Scenario, name: &str| it.bench.docker.container(name).unwrap().unwrap().running;
+    for name in ["an exchange of all names", "only what differs", "a merge"] {
+        let it = scenario(name);
+        let before = it.needed();
+        add(&it, "stranger");
+        let world = it.bench.world();
+        let error = it.apply(&before, &Faults::none()).expect("no power cut").expect_err(name).to_string();
+        assert!(error.contains("container stranger may write there"), "{name}: {error}");
+        it.bench.world().assert_is(&world, name);
+
+        it.bench.docker.stop("stranger", Duration::ZERO).unwrap();
+        let world = it.world();
+        // Back after a reboot, and the next one comes while the first is stopped.
+        it.bench.docker.add(SimContainer::new("user").mounting(&root(&it)).bringing("second"));
+        it.bench.docker.add(SimContainer::new("second").mounting(&root(&it)).stopped());
+        let error = it.apply(&before, &Faults::none()).expect("no power cut").expect_err(name).to_string();
+        assert!(error.contains("container second may write there") && !runs(&it, "user"), "{name}: {error}");
+
+        for gone in ["user", "second"] {
+            it.bench.docker.stop(gone, Duration::ZERO).unwrap();
+            it.bench.docker.remove_container(gone, false).unwrap();
+        }
+        add(&it, "user");
+        it.applied(&before, "with a known one that runs");
+        assert!(!runs(&it, "user"), "{name}");
+        it.bench.docker.start("user").unwrap();
+        it.undone(&before, "with a known one that runs");
+        assert!(!runs(&it, "user"), "{name}");
+        it.bench.docker.remove_container("user", false).unwrap();
+        it.assert_world(&world, "undone");
+    }
 }
 
 #[test]

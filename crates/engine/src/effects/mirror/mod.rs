@@ -314,11 +314,12 @@ impl Effect for Mirror {
 
     fn apply(&self, before: &Inode, cx: &Cx<'_>) -> Result<()> {
         self.expect_target(*before, cx)?;
+        // Before any mark in there is believed.
+        self.expect_own(cx)?;
         if Self::is_at(&self.done(), cx)? {
             if cx.host.pretends() {
                 return Ok(());
             }
-            self.expect_own(cx)?;
             if self.keep != Keep::InStore {
                 return Ok(cx.host.remove_tree(&self.old())?);
             }
@@ -367,11 +368,10 @@ impl Effect for Mirror {
         if self.keep != Keep::InStore {
             return self.give_up(cx);
         }
+        self.expect_own(cx)?;
         let (is_done, is_begun) = (Self::is_at(&self.done(), cx)?, Self::is_at(&self.moves(), cx)?);
         if is_begun {
             self.expect_at_rest(cx)?;
-        } else if !cx.host.pretends() {
-            self.expect_own(cx)?;
         }
         let record = self.record(cx)?;
         match &record {

@@ -31,15 +31,12 @@ impl Mirror {
 
     /// Undoing where nothing is kept here: what gave way is put back by the step that keeps it.
     pub(super) fn give_up(&self, cx: &Cx<'_>) -> Result<()> {
-        let is_begun = self.way.is_staged() && Self::is_at(&self.moves(), cx)?;
-        if is_begun {
+        self.expect_own(cx)?;
+        if self.way.is_staged() && Self::is_at(&self.moves(), cx)? {
             self.expect_at_rest(cx)?;
         }
         if cx.host.pretends() {
             return Ok(());
-        }
-        if !is_begun {
-            self.expect_own(cx)?;
         }
         let record = if self.way.is_staged() { self.record(cx)? } else { None };
         if let Some(mut record) = record {
