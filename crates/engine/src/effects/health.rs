@@ -75,11 +75,11 @@ impl AwaitHealthy {
     }
 
     /// Whether it is well, and if not yet, what is missing where that is known.
-    fn look(&self, container: &Container, stable: Duration, cx: &Cx<'_>) -> Result<Wellbeing> {
+    fn look(&self, container: &Container, stable: Duration, ahead: i64, cx: &Cx<'_>) -> Result<Wellbeing> {
         if !container.running && self.may_end && container.exit_code == 0 && container.started > 0 {
             return Ok(Wellbeing::Well);
         }
-        if !is_ready(container, stable, cx)? {
+        if !is_ready(container, stable, ahead, cx) {
             return Ok(Wellbeing::NotYet(None));
         }
         Ok(match self.silent(container, cx)? {
@@ -93,6 +93,7 @@ impl AwaitHealthy {
         const PAUSE: Duration = Duration::from_millis(200);
         let began = cx.clock.now();
         let deadline = began + patience.limit;
+        let ahead = cx.host.clock_ahead()?;
         loop {
             let unhealthy = |state: &str| Error::Unhealthy {
                 container: self.container.clone(),
@@ -102,7 +103,7 @@ impl AwaitHealthy {
             let Some(container) = cx.host.docker().container(&self.container)? else {
                 return Err(unhealthy("it is gone"));
             };
-            let missing = match self.look(&container, patience.stable, cx)? {
+            let missing = match self.look(&container, patience.stable, ahead, cx)? {
                 Wellbeing::Well => return Ok(()),
                 Wellbeing::NotYet(missing) => missing,
             };
@@ -131,19 +132,15 @@ enum Wellbeing {
     NotYet(Option<String>),
 }
 
-fn is_ready(container: &Container, stable: Duration, cx: &Cx<'_>) -> Result<bool> {
-    if !container.running {
-        return Ok(false);
-    }
-    Ok(match container.health {
-        Health::Healthy => true,
-        Health::None => {
-            // When it was started is told by the clock there.
-            let now = cx.clock.now().as_millisecond() + cx.host.clock_ahead()?;
-            now.saturating_sub(container.started) >= stable.as_millis() as i64
+/// `ahead` is how far the clock there is ahead, in milliseconds: it is the one that tells when a container was started.
+fn is_ready(container: &Container, stable: Duration, ahead: i64, cx: &Cx<'_>) -> bool {
+    let now = cx.clock.now().as_millisecond().saturating_add(ahead);
+    container.running
+        && match container.health {
+            Health::Healthy => true,
+            Health::None => now.saturating_sub(container.started) >= stable.as_millis() as i64,
+            Health::Starting | Health::Unhealthy => false,
         }
-        Health::Starting | Health::Unhealthy => false,
-    })
 }
 
 /// Returns once `name` is well; an [`Error::Unhealthy`] when it is not in time, or stays down.
@@ -179,7 +176,10 @@ impl Effect for AwaitHealthy {
 
     fn observe(&self, cx: &Cx<'_>) -> Result<Observed<()>> {
         let well = match cx.host.docker().container(&self.container)? {
-            Some(found) => matches!(self.look(&found, self.patience().stable, cx)?, Wellbeing::Well),
+            Some(found) => {
+                let ahead = cx.host.clock_ahead()?;
+                matches!(self.look(&found, self.patience().stable, ahead, cx)?, Wellbeing::Well)
+            }
             None => false,
         };
         Ok(if well { Observed::Satisfied } else { Observed::Needed(()) })

@@ -11,7 +11,6 @@ use std::process::{Child, ChildStdin, Command as Process, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tempfile::TempDir;
 use wait_timeout::ChildExt;
 
@@ -299,7 +298,7 @@ impl Master {
             _alive: alive,
             socket,
             mark,
-            facts: Facts::read(&lines, &settings.exchange, Timestamp::now().as_millisecond()),
+            facts: Facts::read(&lines, &settings.exchange),
             _dir: dir,
         };
         if let Some(noise) = noise {

@@ -15,8 +15,6 @@ pub struct Facts {
     pub docker: bool,
     /// How two trees exchange their places there.
     pub exchange: Option<Exchange>,
-    /// How far its clock is ahead of this machine's, in milliseconds; below zero where it is behind.
-    pub clock_ahead: i64,
 }
 
 /// A way to the system call that exchanges two names in one step: no program of coreutils before 9.5 has one.
@@ -95,15 +93,13 @@ f=2; set -- /proc/self/reprise-a /proc/self/reprise-b
         );
     }
     script.push_str("case $(mv --help 2>/dev/null) in *--exchange*) printf 'exchange mv\\n' ;; esac\n");
-    // As late as can be: it is compared with the clock here as soon as it arrives.
-    script.push_str("printf 'clock %s\\n' \"$(date +%s%3N)\"\n");
     let _ = writeln!(script, "printf '%s ready\\n' {mark}\nexec cat >/dev/null");
     script
 }
 
 impl Facts {
-    /// Reads what the script told, `now` milliseconds after the beginning of 1970. Only `ways` may be used.
-    pub(super) fn read(lines: &[String], ways: &[Exchange], now: i64) -> Self {
+    /// Reads what the script told. Only `ways` may be used.
+    pub(super) fn read(lines: &[String], ways: &[Exchange]) -> Self {
         let values = |key: &str| -> Vec<&str> {
             lines.iter().filter_map(|line| line.strip_prefix(key)?.strip_prefix(' ')).collect()
         };
@@ -113,27 +109,7 @@ impl Facts {
             user: values("user").first().and_then(|user| user.parse().ok()).unwrap_or(u32::MAX),
             missing: values("missing").into_iter().map(ToOwned::to_owned).collect(),
             docker: lines.iter().any(|line| line == "docker"),
-            clock_ahead: values("clock")
-                .first()
-                .and_then(|there| Some(there.parse::<i64>().ok()? - now))
-                .unwrap_or(0),
             exchange: ways.iter().copied().find(|way| found.contains(&way.name())),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_host_tells_how_its_clock_goes() {
-        let told = std::process::Command::new("sh").args(["-c", &script("mark")]).output().unwrap();
-        let lines: Vec<String> = String::from_utf8(told.stdout).unwrap().lines().map(str::to_owned).collect();
-        let now = jiff::Timestamp::now().as_millisecond();
-        let ahead = Facts::read(&lines, &Exchange::ALL, now - 60_000).clock_ahead;
-        assert!((50_000..70_000).contains(&ahead), "{ahead}");
-        // One that does not tell is taken to go right.
-        assert_eq!(Facts::read(&["clock 17N".to_owned()], &[], now).clock_ahead, 0);
     }
 }
