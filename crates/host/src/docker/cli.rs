@@ -186,7 +186,7 @@ impl<R: Run> Docker for DockerCli<R> {
         let answers = match self.inspect::<inspect::Volume>(ObjectKind::Volume, names)? {
             Some(answers) => answers,
             None if names.len() == 1 => Vec::new(),
-            // One of them is gone, and the engine tells of none.
+            // One of them is gone, and the command fails.
             None => self.all(ObjectKind::Volume)?,
         };
         Ok(answers.into_iter().map(Volume::from).filter(|volume| names.contains(&volume.name)).collect())

@@ -182,7 +182,13 @@ pub(crate) fn containers(docker: &dyn Docker) -> Result<Vec<Container>> {
     if mounted.is_empty() {
         return Ok(containers);
     }
-    let volumes = docker.volumes(&mounted.into_iter().cloned().collect::<Vec<_>>())?;
+    let volumes = docker.volumes(&mounted.into_iter().cloned().collect::<Vec<_>>());
+    // One whose driver is dead makes that fail, whatever the words. Asked for all, the engine leaves it out.
+    let volumes = volumes.or_else(|_| {
+        let all = docker.inspected(ObjectKind::Volume)?.into_iter();
+        let all = all.filter_map(|volume| serde_json::from_value::<inspect::Volume>(volume).ok());
+        Ok::<_, crate::Error>(all.map(Volume::from).collect())
+    })?;
     let bound: BTreeMap<String, PathBuf> = volumes
         .into_iter()
         .filter_map(|volume| Some((volume.name.clone(), volume.bound_directory()?.to_owned())))
