@@ -50,6 +50,11 @@ impl Behind {
         drop(self.files);
         self.thread.join().unwrap_or(Ok(()))
     }
+
+    /// The same where nothing that was written is wanted any more: a file of which much is not on disk yet is not waited for.
+    pub fn abandon(self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
 }
 
 fn write(queue: &Receiver<Whole>, stopped: &AtomicBool) -> Result<(), Error> {

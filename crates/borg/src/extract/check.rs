@@ -105,7 +105,7 @@ impl Arriving<Run<'_>> for Checked {
         self.arrived(run);
     }
 
-    fn make_empty(files: Vec<Arc<Self>>, run: &Run<'_>) {
+    fn without_chunks(files: Vec<Arc<Self>>, run: &Run<'_>) {
         for file in files {
             file.finish(run);
         }

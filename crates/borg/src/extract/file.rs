@@ -134,7 +134,7 @@ impl Arriving<Shared<'_>> for Incoming {
         self.arrived(shared);
     }
 
-    fn make_empty(files: Vec<Arc<Self>>, shared: &Shared<'_>) {
+    fn without_chunks(files: Vec<Arc<Self>>, shared: &Shared<'_>) {
         for file in files {
             file.finish(shared);
         }

@@ -25,8 +25,8 @@ pub(super) trait Arriving<S>: Send + Sync {
     fn write(&self, shared: &S, offset: u64, data: &[u8], zeros: bool);
     /// Notes that a piece is lost.
     fn lose(&self, shared: &S, range: Range<u64>, cause: &Arc<Error>);
-    /// Makes files without content, in one go where that takes less time.
-    fn make_empty(files: Vec<Arc<Self>>, shared: &S)
+    /// Takes what needs no chunk: files without content, and parts of files that are there.
+    fn without_chunks(files: Vec<Arc<Self>>, shared: &S)
     where
         Self: Sized;
 }
@@ -38,8 +38,8 @@ pub(super) type Places<F> = Vec<(Arc<F>, u64)>;
 pub(super) enum Task<F> {
     /// Decode a chunk once and hand it to wherever it belongs.
     Chunk(Chunk, Places<F>),
-    /// Make a file without content.
-    Empty(Arc<F>),
+    /// Take what needs no chunk.
+    WithoutChunks(Arc<F>),
 }
 
 /// What a worker does until there is nothing more to do.
@@ -51,17 +51,17 @@ pub(super) fn work<S, F: Arriving<S>>(run: &Run<'_>, shared: &S, tasks: &Receive
             continue;
         }
         let (mut wanted, mut places) = (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
-        let mut empty = Vec::new();
+        let mut without_chunks = Vec::new();
         for task in batch {
             match task {
-                Task::Empty(file) => empty.push(file),
+                Task::WithoutChunks(file) => without_chunks.push(file),
                 Task::Chunk(chunk, its_places) => {
                     wanted.push(chunk);
                     places.push(its_places);
                 }
             }
         }
-        F::make_empty(empty, shared);
+        F::without_chunks(without_chunks, shared);
         chunks.read_each(&wanted, |index, content| {
             if !run.stopped() {
                 arrived(run, shared, &wanted[index], &places[index], content);
@@ -168,8 +168,14 @@ impl<'a> Shared<'a> {
 
     /// [`Run::into_result`].
     pub fn into_result(self) -> Result<Report, Error> {
-        if let Some(Err(error)) = self.behind.map(Behind::end) {
-            self.run.abort(error);
+        match self.behind {
+            Some(behind) if self.run.stopped() => behind.abandon(),
+            Some(behind) => {
+                if let Err(error) = behind.end() {
+                    self.run.abort(error);
+                }
+            }
+            None => {}
         }
         self.run.into_result()
     }

@@ -43,7 +43,7 @@ impl<'a, F> Window<'a, F> {
     /// Adds a file made of these chunks.
     pub fn add(&mut self, file: &Arc<F>, chunks: &[Chunk]) {
         if chunks.is_empty() {
-            self.empty.push(Task::Empty(Arc::clone(file)));
+            self.empty.push(Task::WithoutChunks(Arc::clone(file)));
             if self.empty.len() >= BATCH_TASKS {
                 let batch = std::mem::take(&mut self.empty);
                 self.send(batch);

@@ -21,7 +21,7 @@ const TOGETHER: usize = 32;
 pub(crate) static TOGETHER_BYTES: LazyLock<usize> =
     LazyLock::new(|| ((128 << 20) / processors()).clamp(2 << 20, 16 << 20));
 
-/// Bytes of buffers that are kept at least: a chunk or two.
+/// Bytes of buffers that are kept at least: two chunks of the usual size.
 const KEPT_AT_LEAST: usize = 4 << 20;
 
 /// An object as it lies in the repository.

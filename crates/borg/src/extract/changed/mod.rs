@@ -328,7 +328,7 @@ impl Arriving<Update<'_>> for Pending {
         }
     }
 
-    fn make_empty(all: Vec<Arc<Self>>, update: &Update<'_>) {
+    fn without_chunks(all: Vec<Arc<Self>>, update: &Update<'_>) {
         let mut together = Together::new(update);
         for pending in all {
             match &*pending {

@@ -10,8 +10,7 @@ use super::Update;
 use super::candidate::{Candidate, Piece};
 use crate::repository::TOGETHER_BYTES;
 
-/// Bytes that are read before they are hashed, where there are not so many processors that each gets less; a piece that is larger
-/// goes alone.
+/// Bytes that are read before they are hashed, less where many processors share; a piece that is larger goes alone.
 const BYTES: usize = 8 << 20;
 /// Pieces likewise. The files they belong to are open meanwhile.
 const PIECES: usize = 16;
@@ -67,6 +66,9 @@ impl<'u, 'a> Together<'u, 'a> {
 
     fn compare(&mut self) {
         let run = &self.update.shared.run;
+        if run.stopped() {
+            return;
+        }
         let named = |(file, index, range): &(Arc<Candidate>, usize, Range<usize>)| {
             (file.pieces[*index].chunk.id, &self.buffer[range.clone()])
         };
