@@ -88,9 +88,14 @@ pub fn look(
     }
     // `docker-compose` takes most of a second to say which it is.
     let (compose, making) = thread::scope(|scope| {
-        let compose = scope.spawn(|| compose(host, facts));
+        let asked = thread::Builder::new().spawn_scoped(scope, || compose(host, facts));
         let making = without_compose(host, contents, facts, backup);
-        (compose.join().unwrap_or_else(|panic| resume_unwind(panic)), making)
+        let compose = match asked {
+            Ok(asked) => asked.join().unwrap_or_else(|panic| resume_unwind(panic)),
+            // There are too many threads for one more.
+            Err(_) => compose(host, facts),
+        };
+        (compose, making)
     });
     let mut making = Making { recreating, compose: compose?, ..making? };
     for site in facts.sites.iter().filter(|site| site.item.compose_file.is_some()) {
