@@ -291,7 +291,7 @@ impl OverlayHost<'_> {
         if let Some(changed) = self.changes().containers.get(name) {
             return Ok(changed.clone());
         }
-        let found = self.real_containers()?.iter().find(|found| found.name == name || found.id == name);
+        let found = self.real_containers()?.iter().find(|found| found.is_called(name));
         // By its id, one that was removed is still found there.
         Ok(found.filter(|container| !self.changes().containers.contains_key(&container.name)).cloned())
     }

@@ -254,7 +254,7 @@ struct State {
 
 impl State {
     fn named(&self, name: &str) -> Option<&SimContainer> {
-        self.containers.values().find(|sim| sim.container.name == name || sim.container.id == name)
+        self.containers.values().find(|sim| sim.container.is_called(name))
     }
 
     fn make(&mut self, name: &str, blueprint: &Blueprint) {

@@ -171,7 +171,7 @@ impl<R: Run> Docker for DockerCli<R> {
     fn container(&self, name: &str) -> Result<Option<Container>> {
         let answers = self.inspect::<inspect::Container>(ObjectKind::Container, &[name.to_owned()])?;
         let found = answers.and_then(|all| all.into_iter().next()).map(Container::from);
-        Ok(found.filter(|found| found.name == name || found.id == name))
+        Ok(found.filter(|found| found.is_called(name)))
     }
 
     fn stop(&self, name: &str, grace: Duration) -> Result<()> {

@@ -131,6 +131,11 @@ pub struct Container {
 }
 
 impl Container {
+    /// Whether `name` is its name, or its id in full.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.name == name || self.id == name
+    }
+
     /// The Compose project it belongs to.
     pub fn project(&self) -> Option<&str> {
         self.labels.get("com.docker.compose.project").map(String::as_str)

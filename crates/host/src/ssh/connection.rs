@@ -298,7 +298,7 @@ impl Master {
             _alive: alive,
             socket,
             mark,
-            facts: Facts::read(&lines, &settings.exchange),
+            facts: Facts::read(&lines, settings),
             _dir: dir,
         };
         if let Some(noise) = noise {

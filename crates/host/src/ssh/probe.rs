@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use super::Settings;
+
 /// What is known of a host after the login.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
@@ -98,18 +100,17 @@ f=2; set -- /proc/self/reprise-a /proc/self/reprise-b
 }
 
 impl Facts {
-    /// Reads what the script told. Only `ways` may be used.
-    pub(super) fn read(lines: &[String], ways: &[Exchange]) -> Self {
+    pub(super) fn read(lines: &[String], settings: &Settings) -> Self {
         let values = |key: &str| -> Vec<&str> {
             lines.iter().filter_map(|line| line.strip_prefix(key)?.strip_prefix(' ')).collect()
         };
-        let found = values("exchange");
+        let ways = values("exchange");
         Self {
             hostname: values("hostname").first().map_or_else(String::new, ToString::to_string),
             user: values("user").first().and_then(|user| user.parse().ok()).unwrap_or(u32::MAX),
             missing: values("missing").into_iter().map(ToOwned::to_owned).collect(),
             docker: lines.iter().any(|line| line == "docker"),
-            exchange: ways.iter().copied().find(|way| found.contains(&way.name())),
+            exchange: settings.exchange.iter().copied().find(|way| ways.contains(&way.name())),
         }
     }
 }
