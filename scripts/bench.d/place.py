@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import data
-from measure import MIB, TICKS, Failed, Served, run, settle
+from measure import MIB, TICKS, Failed, Served, run, settle, warm
 
 HERE = Path(__file__).parent
 PASSPHRASE = "bench"
@@ -120,11 +120,7 @@ class Place:
 
     def _warm(self, repository):
         """In the page cache, and known to borg under this name."""
-        for segment in (repository / "data").rglob("*"):
-            if segment.is_file():
-                with open(segment, "rb", buffering=0) as file:
-                    while file.read(8 * MIB):
-                        pass
+        warm(repository / "data")
         self.borg("list", repository)
         return repository
 
