@@ -39,6 +39,12 @@ fn no_space(moment: Moment) -> Fault {
     Fault::Error(moment, Errno::NOSPC.raw_os_error())
 }
 
+/// Whether a run may get by without the answer to `what`: volumes that cannot be asked for by their names, for which one
+/// dead driver is enough, are asked for with all others.
+fn is_asked_otherwise(what: &str) -> bool {
+    what.contains("docker volume inspect")
+}
+
 /// Fails at each `stride`-th operation of a run, which has to be undone.
 fn an_error(build: &dyn Fn() -> Scene, stride: usize) {
     for (at, moment, what) in failures(&begun(build).0, Goal::Applied).into_iter().step_by(stride) {
@@ -46,8 +52,12 @@ fn an_error(build: &dyn Fn() -> Scene, stride: usize) {
         let context = format!("{}, no space {what}", scene.name);
         let run = scene.bench.drive(Goal::Applied, &Faults::at(at, no_space(moment)));
         let outcome = run.outcome(&context);
-        assert_eq!(outcome.verdict, Verdict::RolledBack, "{context}: {outcome:?}");
-        assert!(matches!(outcome.cause, Cause::Failed { .. }), "{context}: {outcome:?}");
+        if is_asked_otherwise(&what) && outcome.verdict == Verdict::Completed {
+            scene.bench.drive(Goal::Reverted, &Faults::none()).outcome(&context);
+        } else {
+            assert_eq!(outcome.verdict, Verdict::RolledBack, "{context}: {outcome:?}");
+            assert!(matches!(outcome.cause, Cause::Failed { .. }), "{context}: {outcome:?}");
+        }
         scene.world().assert_is(&before, &context);
     }
 }
@@ -105,6 +115,11 @@ fn a_rollback_that_fails_is_finished_once_it_can_be() {
             match scene.bench.drive(Goal::Reverted, &Faults::at(at, no_space(moment))) {
                 // Found out before anything was changed.
                 Run::Refused(_) => scene.world().assert_is(&applied, &context),
+                Run::Ended(outcome)
+                    if is_asked_otherwise(&what) && outcome.verdict == Verdict::RolledBack =>
+                {
+                    scene.world().assert_is(&before, &context);
+                }
                 Run::Ended(outcome) => {
                     assert_eq!(outcome.verdict, Verdict::RollbackIncomplete, "{context}: {outcome:?}");
                     assert!(outcome.stuck.is_some(), "{context}");
