@@ -29,7 +29,7 @@ pub use effect::{Effect, Observed};
 pub use effects::{
     AwaitHealthy, BackUp, ComposeCreate, CreateContainer, CreateNetwork, CreateVolume, Edit, KEPT_LABEL,
     Keep, Lvm, MakeDir, Mirror, OPERATION_LABEL, OpenStore, Place, Recorded as RecordedTexts, Service,
-    SetAside, Snapshot, SnapshotKind, Stage, StartContainer, StopContainer, Swap, Way,
+    SetAside, Snapshot, SnapshotKind, Stage, StartContainer, StopContainer, Swap, TreeCopy, Way,
 };
 pub use error::{Error, Result};
 pub use event::{Cause, Event, Goal, Recorded, Verdict};

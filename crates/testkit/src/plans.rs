@@ -109,12 +109,16 @@ pub fn restless<'a>(changes: impl IntoIterator<Item = &'a Change> + Clone) -> Ve
             // volume at least, or forget the time of that directory themselves.
             Change::Snapshot(snapshot) => {
                 paths.push(snapshot.store.join("snapshot-taken"));
-                if let SnapshotKind::Btrfs { subvolume, at } = &snapshot.kind {
-                    paths.push(parent(at));
-                    // A store in it was made after it was settled, and is in the snapshot.
-                    if let Ok(inside) = snapshot.store.strip_prefix(subvolume) {
-                        paths.extend([at.clone(), at.join(inside)]);
+                match &snapshot.kind {
+                    SnapshotKind::Btrfs { subvolume, at } => {
+                        paths.push(parent(at));
+                        // A store in it was made after it was settled, and is in the snapshot.
+                        if let Ok(inside) = snapshot.store.strip_prefix(subvolume) {
+                            paths.extend([at.clone(), at.join(inside)]);
+                        }
                     }
+                    SnapshotKind::Copy(copy) => paths.push(parent(&copy.at)),
+                    SnapshotKind::Lvm(_) => {}
                 }
             }
             Change::CreateVolume(_)

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use reprise_engine::{
     AwaitHealthy, Change, ComposeCreate, CreateContainer, CreateNetwork, CreateVolume, Edit, Keep, MakeDir,
     Mirror, OPERATION_LABEL, OpenStore, Place, Plan, RecordedTexts, Service, SetAside, Snapshot,
-    SnapshotKind, StartContainer, StopContainer, Swap, Way,
+    SnapshotKind, StartContainer, StopContainer, Swap, TreeCopy, Way,
 };
 use reprise_host::{Blueprint, Command, ComposeProject, Docker, NetworkSpec, VolumeSpec};
 
@@ -55,12 +55,20 @@ impl Scene {
     }
 
     /// A volume that is a subvolume of the btrfs `disk` is mirrored in one of the ways, with nothing but a snapshot for the
-    /// way back.
+    /// way back; or filled, with a copy for it.
     pub fn protected(disk: &OnFile, way: Way) -> Self {
         let bench = with_backup_in(Bench::within(tempfile::tempdir_in(disk.path()).expect("a directory")));
         let (target, _) = two_services(&bench, subvolume);
-        // A name cannot move from one subvolume into another.
-        let store = target.join(".reprise-op");
+        let (store, kind) = if way == Way::Fill {
+            let store = beside(&target, "kept");
+            let copy = TreeCopy { of: target.clone(), at: store.join("copy"), entries: 1, bytes: 1 };
+            (store, SnapshotKind::Copy(copy))
+        } else {
+            // A name cannot move from one subvolume into another.
+            let store = target.join(".reprise-op");
+            let kind = SnapshotKind::Btrfs { subvolume: target.clone(), at: store.join("snapshot") };
+            (store, kind)
+        };
         let mut changes = vec![Change::OpenStore(OpenStore { target: target.clone(), store: store.clone() })];
         if way.is_staged() {
             changes.push(Change::Stage(stage(&bench.source, "var/app", &store.join("new"))));
@@ -69,9 +77,10 @@ impl Scene {
             changes.push(Change::StopContainer(StopContainer { container: container.to_owned() }));
         }
         let users = ["web", "db"].map(ToOwned::to_owned).to_vec();
+        let targets = vec![target.clone()];
         changes.push(Change::Snapshot(Snapshot {
-            kind: SnapshotKind::Btrfs { subvolume: target.clone(), at: store.join("snapshot") },
-            targets: vec![target.clone()],
+            kind,
+            targets,
             store: store.clone(),
             users: users.clone(),
         }));

@@ -72,7 +72,7 @@ fn an_error_at_any_operation_is_undone() {
 #[test]
 fn an_error_at_any_operation_is_undone_from_a_snapshot() {
     let disk = OnFile::new("btrfs", 1024);
-    for way in [Way::Exact, Way::Exchange] {
+    for way in [Way::Exact, Way::Exchange, Way::Fill] {
         an_error(&|| Scene::protected(&disk, way), 3);
     }
 }

@@ -150,7 +150,7 @@ fn a_cut_while_rolling_back_a_finished_operation_and_either_goal_is_reached() {
 #[test]
 fn one_cut_anywhere_where_a_snapshot_protects_and_either_goal_is_reached() {
     let disk = OnFile::new("btrfs", 1024);
-    for way in [Way::Exact, Way::Exchange] {
+    for way in [Way::Exact, Way::Exchange, Way::Fill] {
         one_cut(&|| Scene::protected(&disk, way), 3, &[After::Reboot]);
     }
 }
@@ -158,7 +158,7 @@ fn one_cut_anywhere_where_a_snapshot_protects_and_either_goal_is_reached() {
 #[test]
 fn a_cut_while_rolling_back_by_a_snapshot_and_either_goal_is_reached() {
     let disk = OnFile::new("btrfs", 1024);
-    for way in [Way::Exact, Way::Exchange] {
+    for way in [Way::Exact, Way::Exchange, Way::Fill] {
         one_cut_rolling_back(&|| Scene::protected(&disk, way), 3);
     }
 }

@@ -61,17 +61,81 @@ fn a_project_that_is_a_file_system_is_restored_into_and_rolled_back_to_the_byte(
     drop(disk);
 }
 
+/// A shop whose container writes at the top of a file system, backed up.
+pub fn with_data_as_ext4() -> (Shop, OnFile) {
+    let shop = Shop::of_files_unsaved();
+    let disk = shop.data_on("ext4");
+    shop.back_up("nightly");
+    (shop, disk)
+}
+
 #[test]
-fn a_mount_point_in_which_containers_write_is_not_restored_into() {
-    let shop = Shop::of_files();
+fn in_a_mount_point_in_which_containers_write_nothing_is_kept_and_it_is_restored_and_rolled_back() {
+    let (shop, disk) = with_data_as_ext4();
+    let archived = shop.trees_of_archive("nightly");
+    let sshd = Sshd::start();
+    declare(&shop, &sshd);
+    let ways = [&[][..], &["--host", "other"], &["--only-changed"]];
+    for (number, more) in (1..).zip(ways) {
+        shop.damage(Damage(number));
+        let before = shop.now();
+        let restored = shop.restore(more).expect(0);
+        assert!(restored.stdout.contains("is copied to"), "{}", restored.stdout);
+        let now = shop.trees();
+        assert_same(&archived.0, &now.0, "the volume is not as in the archive");
+        assert_same(&archived.1, &now.1, "the project is not as in the archive");
+        before.objects.expect_now(&shop.name);
+        assert!(shop.marked().iter().all(|path| !Path::new(path).starts_with(disk.path())));
+        fs::write(shop.data().join("made since"), "").unwrap();
+        roll_back(&shop).expect(0);
+        shop.expect_as_before(&before);
+    }
+    let before = shop.now();
+    shop.restore(&["--merge"]).expect(2).says(&["in which others may write", "Mount the file system at"]);
+    shop.restore(&["--protect", "snapshot"]).expect(2).says(&["of which no snapshot can be taken"]);
+    shop.expect_as_before(&before);
+
+    // What was copied goes when the window closes.
+    shop.restore(&[]).expect(0);
+    let kept: Vec<String> = serde_json::from_value(shop.record()["kept"].clone()).unwrap();
+    assert!(kept.iter().all(|path| Path::new(path).exists()) && kept.len() == 2, "{kept:?}");
+    let_hours_pass(&shop, 9);
+    shop.reprise(&["operations", "expire"]).expect(0);
+    assert_eq!(shop.marked(), Vec::<String>::new());
+    assert_same(&archived.0, &shop.trees().0, "what was restored stays");
+}
+
+#[test]
+fn without_room_for_a_copy_beside_a_mount_point_it_is_refused_before_anything_stops() {
+    let (shop, disk) = with_data_as_ext4();
+    let above = shop.data().parent().unwrap().to_owned();
+    // What lies beside has little room, and the data lie on top of it once more.
+    let aside = shop.sandbox.dir.join("aside");
+    fs::create_dir(&aside).unwrap();
+    let bind = |from: &Path, to: &Path| run(Command::new("mount").arg("--bind").arg(from).arg(to)).expect(0);
+    let unmount = |path: &Path| run(Command::new("umount").arg(path)).expect(0);
     shop.compose(&["stop"]);
-    let disk = OnFile::at(&shop.data(), "ext4", 16);
+    bind(disk.path(), &aside);
+    unmount(disk.path());
+    run(Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k,mode=701", "none"]).arg(&above)).expect(0);
+    fs::create_dir(shop.data()).unwrap();
+    bind(&aside, &shop.data());
+    unmount(&aside);
     shop.compose(&["start"]);
     let before = shop.now();
-    for more in [&[][..], &["--only-changed"], &["--merge"], &["--protect", "snapshot"]] {
-        shop.restore(more).expect(2).says(&["in which others may write", "Mount the file system at"]);
-    }
+    let item = format!("volume:{}", shop.volume);
+    let refused = shop.restore(&["--item", &item]);
     shop.expect_as_before(&before);
+    shop.compose(&["stop"]);
+    unmount(&shop.data());
+    unmount(&above);
+    refused.expect(2).says(&["are needed on its file system", "mount the file system one directory higher"]);
+}
+
+#[test]
+fn a_failure_in_a_mount_point_is_undone_from_the_copy() {
+    let (shop, disk) = with_data_as_ext4();
+    expect_undone(&shop, &[]);
     drop(disk);
 }
 
@@ -261,10 +325,9 @@ fn a_btrfs_snapshot_protects_what_is_written_over() {
     roll_back(&shop).expect(2).says(&["can no longer be rolled back"]);
 }
 
-#[test]
-fn a_failure_is_undone_from_the_snapshot() {
-    let (shop, disk) = with_volume_on("btrfs");
-    fs::write(shop.data().join("health.txt"), "").unwrap();
+/// A restore after which the container is not well puts everything back.
+#[track_caller]
+fn expect_undone(shop: &Shop, more: &[&str]) {
     fs::remove_file(shop.data().join("health.txt")).unwrap();
     // With that gone, the container is not well after the restore.
     shop.compose(&["stop"]);
@@ -274,9 +337,15 @@ fn a_failure_is_undone_from_the_snapshot() {
     let before = shop.now();
     let (archive, item) = (shop.archive("broken"), format!("volume:{}", shop.volume));
     let restore = ["docker", "restore", &archive, "--in-place", "--yes", "--item", &item];
-    let more = ["--protect", "snapshot", "--health-timeout", "3"];
-    shop.reprise(&[&restore[..], &more].concat()).expect(3).says(&["not healthy"]);
+    let restore = [&restore[..], more, &["--health-timeout", "3"]].concat();
+    shop.reprise(&restore).expect(3).says(&["not healthy"]);
     shop.expect_as_before(&before);
+}
+
+#[test]
+fn a_failure_is_undone_from_the_snapshot() {
+    let (shop, disk) = with_volume_on("btrfs");
+    expect_undone(&shop, &["--protect", "snapshot"]);
     drop(disk);
 }
 

@@ -223,6 +223,14 @@ impl Shop {
         disk
     }
 
+    /// Puts the volume's data alone on a file system of its own, of that kind, in which its container writes.
+    pub fn data_on(&self, kind: &str) -> OnFile {
+        self.compose(&["stop"]);
+        let disk = self.put_on(&self.data(), kind);
+        self.compose(&["start"]);
+        disk
+    }
+
     /// Puts a directory on a file system of its own.
     fn put_on(&self, directory: &Path, kind: &str) -> OnFile {
         let aside = self.sandbox.dir.join("aside");

@@ -26,7 +26,7 @@ pub use make::{CreateContainer, OPERATION_LABEL, Recorded};
 pub use mirror::{Keep, Mirror, Way};
 pub use network::CreateNetwork;
 pub use place::Place;
-pub use snapshot::{Lvm, Snapshot, SnapshotKind};
+pub use snapshot::{Lvm, Snapshot, SnapshotKind, TreeCopy};
 pub use stage::{Edit, Stage};
 pub use store::OpenStore;
 pub use swap::Swap;

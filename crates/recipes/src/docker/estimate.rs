@@ -1,6 +1,6 @@
 //! What steps are expected to cost. Rough on purpose: shown so that nobody waits in the dark.
 
-use reprise_engine::{Change, Estimate};
+use reprise_engine::{Change, Estimate, Snapshot, SnapshotKind, Way};
 
 /// Bytes extracted in a second: a slow disk, or two busy cores.
 const BYTES_PER_MILLI: u64 = 150_000;
@@ -12,15 +12,17 @@ const ENTRIES_PER_MILLI: u64 = 2;
 /// What `change` is expected to cost.
 pub(super) fn estimate(change: &Change) -> Estimate {
     let millis = match change {
-        Change::Stage(stage) => 50 + stage.bytes / BYTES_PER_MILLI + stage.entries / ENTRIES_PER_MILLI,
+        Change::Stage(stage) => copied(stage.bytes, stage.entries),
         Change::StopContainer(_) => 1500,
         Change::StartContainer(_) => 700,
         Change::AwaitHealthy(_) => 4000,
         Change::CreateVolume(_) | Change::CreateNetwork(_) => 100,
         Change::CreateContainer(_) | Change::SetAside(_) => 500,
         Change::ComposeCreate(compose) => 1500 + 500 * compose.project.containers.len() as u64,
+        Change::Mirror(mirror) if mirror.way == Way::Fill => copied(mirror.bytes, mirror.entries),
         Change::Mirror(mirror) if mirror.way.is_staged() => 50,
         Change::Mirror(mirror) => 50 + mirror.bytes / COMPARED_PER_MILLI + mirror.entries / 20,
+        Change::Snapshot(Snapshot { kind: SnapshotKind::Copy(copy), .. }) => copied(copy.bytes, copy.entries),
         Change::Snapshot(_) => 300,
         // Borg reads all of it, and starts slowly.
         Change::BackUp(back_up) => 2000 + back_up.bytes / BYTES_PER_MILLI,
@@ -34,6 +36,11 @@ pub(super) fn estimate(change: &Change) -> Estimate {
         }
         _ => Estimate { millis, bytes: 0, entries: 0 },
     }
+}
+
+/// Milliseconds that writing a tree takes.
+fn copied(bytes: u64, entries: u64) -> u64 {
+    50 + bytes / BYTES_PER_MILLI + entries / ENTRIES_PER_MILLI
 }
 
 /// Room that a tree of `entries` and `bytes` takes: content in blocks of 4 KiB, and an inode's worth for each.

@@ -51,8 +51,8 @@ impl Put {
             store: store.clone(),
             way: *way,
             keep: match protect {
-                Protect::Auto => Keep::InStore,
-                Protect::Snapshot => Keep::Elsewhere,
+                Protect::Auto if *way != Way::Fill => Keep::InStore,
+                Protect::Auto | Protect::Snapshot => Keep::Elsewhere,
             },
             entries: site.item.entries,
             bytes: site.item.bytes,
@@ -61,12 +61,12 @@ impl Put {
     }
 }
 
-/// How the tree of each site takes its place.
-pub(super) fn puts(request: &Request<'_>, facts: &Facts) -> Vec<Put> {
-    facts.sites.iter().map(|site| of(request, site, facts)).collect()
+/// How the tree of each site takes its place. `remaking`: there are containers to be made anew.
+pub(super) fn puts(request: &Request<'_>, facts: &Facts, remaking: bool) -> Vec<Put> {
+    facts.sites.iter().map(|site| of(request, site, facts, remaking)).collect()
 }
 
-fn of(request: &Request<'_>, site: &Site, facts: &Facts) -> Put {
+fn of(request: &Request<'_>, site: &Site, facts: &Facts, remaking: bool) -> Put {
     let in_place = request.choice.destination == Destination::InPlace;
     let Some(present) = &site.present else {
         // The engine makes an empty one, which is exchanged.
@@ -80,6 +80,7 @@ fn of(request: &Request<'_>, site: &Site, facts: &Facts) -> Put {
     match request.choice.manner {
         // Elsewhere that is refused: see the findings.
         Manner::Merge => mirror(Way::Merge),
+        _ if is_exposed(site, remaking) => Put::Mirror(Way::Fill, beside(&site.target, request.id, "kept")),
         Manner::OnlyChanged if is_here(facts) => mirror(Way::Exact),
         // What is there is written over, so nothing but names that move will do.
         _ if request.choice.protect != Protect::Auto => {
@@ -96,6 +97,12 @@ fn is_here(facts: &Facts) -> bool {
 
 fn is_mounted(site: &Site) -> bool {
     site.mounts.contains(&site.target)
+}
+
+/// Whether nothing may be kept in the file system that is restored into: others may write there, or nobody knows yet what
+/// containers that are made anew will mount.
+fn is_exposed(site: &Site, remaking: bool) -> bool {
+    site.is_shared || remaking && is_mounted(site) && site.present.is_some()
 }
 
 /// A directory on the target's own file system: beside it, or in it where it is a file system.
@@ -126,18 +133,19 @@ pub(super) fn findings(request: &Request<'_>, facts: &Facts, puts: &[Put], remak
             }
             Way::Exact => say(Severity::Info, "only-what-differs"),
             Way::Merge => say(Severity::Warning, "merge-leaves"),
-            Way::Exchange => {}
+            Way::Fill if request.choice.manner == Manner::OnlyChanged => {
+                say(Severity::Info, "only-changed-shared");
+            }
+            Way::Exchange | Way::Fill => {}
         }
     }
     found.extend(facts.sites.iter().filter_map(in_use));
     if puts.iter().any(|put| matches!(put, Put::Mirror(..))) {
         found.extend(facts.sites.iter().filter_map(nested));
-        found.extend(facts.sites.iter().filter_map(flagged));
+        found.extend(facts.sites.iter().zip(puts).filter_map(|(site, put)| flagged(site, put)));
     }
     found.extend(facts.sites.iter().zip(puts).filter_map(|(site, put)| seen(site, put, facts)));
-    // Nobody knows yet what containers that are made anew will mount.
-    let is_shared = |site: &&Site| site.is_shared || remaking && is_mounted(site) && site.present.is_some();
-    found.extend(facts.sites.iter().filter(is_shared).map(shared));
+    found.extend(facts.sites.iter().zip(puts).filter_map(|(site, put)| shared(site, put, remaking)));
     if request.choice.manner == Manner::Merge && !is_here(facts) {
         let finding = Finding::new(Severity::Blocker, Message::new("merge-elsewhere"));
         found.push(finding.advise(Message::new("merge-elsewhere-advice")));
@@ -156,12 +164,24 @@ fn in_use(site: &Site) -> Option<Finding> {
     Some(finding.about(site.item.reference()).advise(Message::new("store-in-use-advice")))
 }
 
-/// Whoever can write where something is kept could have another thing put back, or removed, by who rolls back.
-fn shared(site: &Site) -> Finding {
+/// Whoever can write where something is kept could have another thing put back, or removed, by who rolls back. Outside of the
+/// file system nothing is in reach of those that are stopped; one that gets at it by another way is not.
+fn shared(site: &Site, put: &Put, remaking: bool) -> Option<Finding> {
+    let Put::Mirror(way, _) = put else { return None };
     let message = |key| Message::new(key).text("path", site.target.display());
-    let finding = Finding::new(Severity::Blocker, message("mount-shared")).about(site.item.reference());
-    let above = site.target.parent().unwrap_or(&site.target);
-    finding.advise(message("mount-shared-advice").text("above", above.display()))
+    let backdoor = site.outside.as_ref().and_then(|outside| outside.backdoor.as_ref());
+    let (found, advice) = match (way, backdoor) {
+        (Way::Fill, None) => return None,
+        (Way::Fill, Some(container)) => {
+            (message("mount-backdoor").text("container", container), message("mount-backdoor-advice"))
+        }
+        _ if is_exposed(site, remaking) => {
+            let above = site.target.parent().unwrap_or(&site.target);
+            (message("mount-shared"), message("mount-shared-advice").text("above", above.display()))
+        }
+        _ => return None,
+    };
+    Some(Finding::new(Severity::Blocker, found).about(site.item.reference()).advise(advice))
 }
 
 /// A container that may write where something is kept beside the target.
@@ -178,8 +198,11 @@ fn seen(site: &Site, put: &Put, facts: &Facts) -> Option<Finding> {
 }
 
 /// What cannot be moved, or not be put back as it was.
-fn flagged(site: &Site) -> Option<Finding> {
-    let path = site.flagged.as_ref()?;
+fn flagged(site: &Site, put: &Put) -> Option<Finding> {
+    let path = match (put, &site.outside) {
+        (Put::Mirror(Way::Fill, _), Some(outside)) => outside.flagged.as_ref()?,
+        _ => site.flagged.as_ref()?,
+    };
     let finding = Finding::new(Severity::Blocker, Message::new("file-flags").text("path", path.display()));
     Some(finding.about(site.item.reference()).advise(Message::new("file-flags-advice")))
 }

@@ -42,7 +42,7 @@ pub fn plan(request: &Request<'_>, facts: &Facts) -> Plan {
     let starting: BTreeSet<&str> =
         stopping.iter().copied().chain(remade.starting.iter().map(String::as_str)).collect();
     let start = in_start_order(&starting, &dependencies);
-    let puts = mirror::puts(request, facts);
+    let puts = mirror::puts(request, facts, !remade.made.is_empty());
 
     let mut changes = Vec::new();
     changes.extend(directories(facts));

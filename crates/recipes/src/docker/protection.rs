@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use reprise_engine::{BackUp, Lvm, Snapshot, SnapshotKind, Way};
+use reprise_engine::{BackUp, Lvm, Snapshot, SnapshotKind, TreeCopy, Way};
 use reprise_model::{Finding, Message, Protect, Severity, human_bytes};
 
 use super::estimate::footprint;
@@ -71,10 +71,23 @@ pub(super) fn snapshots(
     puts: &[Put],
     users: &[String],
 ) -> Vec<Snapshot> {
-    if request.choice.protect != Protect::Snapshot {
-        return Vec::new();
+    if request.choice.protect == Protect::Snapshot {
+        return groups(facts, puts).iter().filter_map(|group| snapshot(request, group, users)).collect();
     }
-    groups(facts, puts).iter().filter_map(|group| snapshot(request, group, users)).collect()
+    facts.sites.iter().zip(puts).filter_map(|(site, put)| copy(site, put, users)).collect()
+}
+
+/// The copy of what is there where nothing can be kept on its own file system.
+fn copy(site: &Site, put: &Put, users: &[String]) -> Option<Snapshot> {
+    let (Put::Mirror(Way::Fill, store), Some(outside)) = (put, &site.outside) else { return None };
+    let of = site.target.clone();
+    let kind = TreeCopy { of, at: store.join("copy"), entries: outside.entries, bytes: outside.bytes };
+    Some(Snapshot {
+        kind: SnapshotKind::Copy(kind),
+        targets: vec![site.target.clone()],
+        store: store.clone(),
+        users: users.to_vec(),
+    })
 }
 
 /// The step that makes an archive of what is there, once nothing writes to it any more.
@@ -128,7 +141,15 @@ pub(super) fn findings(request: &Request<'_>, facts: &Facts, puts: &[Put]) -> Ve
                 let (under, sites) = &group;
                 let path =
                     sites.first().map(|(site, _)| site.target.display().to_string()).unwrap_or_default();
-                if let Under::Other(what) = under {
+                // It would lie in what it is of.
+                let exposed = sites.iter().find(|(site, store)| {
+                    site.mounts.contains(&site.target) && !store.starts_with(&site.target)
+                });
+                if let (Under::Btrfs { .. }, Some((site, _))) = (under, exposed) {
+                    let message = Message::new("no-snapshot-shared").text("path", site.target.display());
+                    let finding = Finding::new(Severity::Blocker, message);
+                    found.push(finding.advise(Message::new("no-snapshot-advice")));
+                } else if let Under::Other(what) = under {
                     let message = Message::new("no-snapshot").text("path", path).text("what", what);
                     let finding = Finding::new(Severity::Blocker, message);
                     found.push(finding.advise(Message::new("no-snapshot-advice")));
@@ -173,13 +194,16 @@ pub(super) fn shown(
                 }
                 SnapshotKind::Lvm(_) => message("protection-thin"),
                 SnapshotKind::Btrfs { .. } => message("protection-btrfs"),
+                SnapshotKind::Copy(copy) => {
+                    message("protection-copy").text("path", copy.of.display()).bytes("size", copy.bytes)
+                }
             }
         })
         .collect();
     for (site, put) in facts.sites.iter().zip(puts) {
         let key = match (put, request.choice.protect) {
             (Put::Swap, _) => "protection-swap",
-            (Put::Place, _) | (_, Protect::Snapshot) => continue,
+            (Put::Place, _) | (_, Protect::Snapshot) | (Put::Mirror(Way::Fill, _), _) => continue,
             (Put::Mirror(Way::Exchange, _), _) => "protection-exchange",
             (Put::Mirror(..), _) => "protection-differences",
         };

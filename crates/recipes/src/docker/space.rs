@@ -2,8 +2,10 @@
 //! is kept: all of it is needed at once.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
-use reprise_engine::SpaceNeed;
+use reprise_engine::{SpaceNeed, Way};
+use reprise_host::Space;
 use reprise_model::{Finding, Message, Severity};
 
 use super::estimate::footprint;
@@ -14,43 +16,62 @@ use super::survey::Site;
 pub(super) struct Need<'a> {
     bytes: u64,
     entries: u64,
-    /// The first site that goes there.
-    site: &'a Site,
+    /// The first place there.
+    path: &'a Path,
+    space: &'a Space,
+    /// What to do where it is not enough.
+    advice: &'static str,
 }
 
 /// What `sites` need of each file system.
 /// What differs from the archive is known when it was compared, so trees of which only that is written count as nothing.
 pub(super) fn needs<'a>(sites: &'a [Site], puts: &[Put]) -> Vec<Need<'a>> {
-    let mut systems: BTreeMap<u64, Need<'_>> = BTreeMap::new();
-    for (site, put) in sites.iter().zip(puts) {
-        if !put.is_staged() {
-            continue;
+    let mut systems: BTreeMap<u64, Need<'a>> = BTreeMap::new();
+    let mut add = |path: &'a Path, space: &'a Space, (bytes, entries): (u64, u64), advice| {
+        let none = Need { bytes: 0, entries: 0, path, space, advice };
+        let need = systems.entry(space.device).or_insert(none);
+        need.bytes += bytes;
+        need.entries += entries;
+    };
+    for (site, put) in sites.iter().zip(puts).filter(|(_, put)| put.is_staged()) {
+        let comes = (footprint(site.item.bytes, site.item.entries), site.item.entries);
+        match (put, &site.outside) {
+            (Put::Mirror(Way::Fill, _), Some(outside)) => {
+                let is = (footprint(outside.bytes, outside.entries), outside.entries);
+                let beside = site.target.parent().unwrap_or(&site.target);
+                add(beside, &outside.space, comes, "no-space-beside-advice");
+                // Where something else protects it, there is no copy.
+                if site.under.is_none() {
+                    add(beside, &outside.space, is, "no-space-beside-advice");
+                }
+                // What is there goes before anything comes.
+                let grows = (comes.0.saturating_sub(is.0), comes.1.saturating_sub(is.1));
+                add(&site.target, &site.space, grows, "no-space-beside-advice");
+            }
+            _ => add(&site.target, &site.space, comes, "no-space-advice"),
         }
-        let need = systems.entry(site.space.device).or_insert(Need { bytes: 0, entries: 0, site });
-        need.bytes += footprint(site.item.bytes, site.item.entries);
-        need.entries += site.item.entries;
     }
-    systems.into_values().collect()
+    systems.into_values().filter(|need| need.bytes > 0).collect()
 }
 
 impl Need<'_> {
     /// For the plan.
     pub fn shown(&self) -> SpaceNeed {
-        let Need { bytes, site, .. } = *self;
-        SpaceNeed { path: site.target.clone(), needed: bytes, free: site.space.free_bytes }
+        let Need { bytes, path, space, .. } = *self;
+        SpaceNeed { path: path.to_owned(), needed: bytes, free: space.free_bytes }
     }
 
     /// What is missing, if something is.
     pub fn finding(&self) -> Option<Finding> {
-        let Need { bytes, entries, site } = *self;
-        let message = if bytes > site.space.free_bytes {
-            Message::new("no-space").bytes("needed", bytes).bytes("free", site.space.free_bytes)
-        } else if entries > site.space.free_inodes {
-            Message::new("no-inodes").count("needed", entries).count("free", site.space.free_inodes)
+        let Need { bytes, entries, path, space, advice } = *self;
+        let message = if bytes > space.free_bytes {
+            Message::new("no-space").bytes("needed", bytes).bytes("free", space.free_bytes)
+        } else if entries > space.free_inodes {
+            Message::new("no-inodes").count("needed", entries).count("free", space.free_inodes)
         } else {
             return None;
         };
-        let finding = Finding::new(Severity::Blocker, message.text("path", site.target.display()));
-        Some(finding.advise(Message::new("no-space-advice")))
+        let finding = Finding::new(Severity::Blocker, message.text("path", path.display()));
+        Some(finding.advise(Message::new(advice)))
     }
 }

@@ -39,6 +39,8 @@ pub struct Site {
     pub stores: Vec<PathBuf>,
     /// Where it is a mount point: whether others than who runs this may write at its top, containers among them.
     pub is_shared: bool,
+    /// Where a tree is a file system of its own: what it takes to have nothing in it but what is restored.
+    pub outside: Option<Outside>,
     /// A file with a flag (`chattr`) that would be in the way of how it is restored.
     pub flagged: Option<PathBuf>,
     /// A btrfs subvolume below it, if one would be in the way of how it is restored.
@@ -47,6 +49,21 @@ pub struct Site {
     pub under: Option<Under>,
     /// Room on the file system it goes to.
     pub space: Space,
+}
+
+/// What it takes to keep a file system's tree outside of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outside {
+    /// Room beside where it is mounted.
+    pub space: Space,
+    /// Entries in it now.
+    pub entries: u64,
+    /// Bytes of content in it now.
+    pub bytes: u64,
+    /// A file with a flag (`chattr`) that a copy of it does not have.
+    pub flagged: Option<PathBuf>,
+    /// A container that may write there by another path than the one where it is mounted.
+    pub backdoor: Option<String>,
 }
 
 /// What is known of a host before a restore onto it.
@@ -147,6 +164,7 @@ pub fn survey(
             let names = names.filter(|name| name.as_bytes().starts_with(b".reprise-"));
             site.stores = names.map(|name| site.target.join(name)).collect();
             site.is_shared = is_shared(host, &site, &containers)?;
+            site.outside = Some(outside(host, &site, &containers)?);
         }
         let is_swapped = choice.manner == Manner::Replace && choice.protect == Protect::Auto && !is_mounted;
         if in_place && is_tree && !is_swapped {
@@ -209,6 +227,7 @@ fn look_at(host: &dyn Host, item: &Item, target: &Path, volume: Option<Volume>) 
         mounts,
         stores: Vec::new(),
         is_shared: false,
+        outside: None,
         flagged: None,
         nested: None,
         under: None,
@@ -227,17 +246,41 @@ fn is_shared(host: &dyn Host, site: &Site, containers: &[Container]) -> Result<b
     if site.item.kind == ItemKind::Volume || had.uid != host.user() || had.mode & 0o022 != 0 {
         return Ok(true);
     }
-    // The same file system may be mounted elsewhere, too: one that sees no more than a part of it is at a path below.
+    let mut mounts = containers.iter().flat_map(|container| &container.mounts).filter(|mount| mount.writable);
+    Ok(mounts.any(|mount| site.target.starts_with(&mount.source))
+        || backdoor(host, site, containers)?.is_some())
+}
+
+/// The container that may write to all of the file system that is mounted at `site` by another path. One that sees no more
+/// than a part of it is at a path below.
+fn backdoor(host: &dyn Host, site: &Site, containers: &[Container]) -> Result<Option<String>, SurveyError> {
     let own = site.present.as_ref().map(|present| present.device);
-    for mount in containers.iter().flat_map(|container| &container.mounts).filter(|mount| mount.writable) {
-        let is_below = mount.source.starts_with(&site.target) && mount.source != site.target;
-        if site.target.starts_with(&mount.source)
-            || !is_below && host.stat(&mount.source)?.map(|stat| stat.device) == own
-        {
-            return Ok(true);
+    for container in containers {
+        for mount in container.mounts.iter().filter(|mount| mount.writable) {
+            let by_path = mount.source.starts_with(&site.target) || site.target.starts_with(&mount.source);
+            if !by_path && host.stat(&mount.source)?.map(|stat| stat.device) == own {
+                return Ok(Some(container.name.clone()));
+            }
         }
     }
-    Ok(false)
+    Ok(None)
+}
+
+fn outside(host: &dyn Host, site: &Site, containers: &[Container]) -> Result<Outside, SurveyError> {
+    let (mut bytes, mut seen) = (0, BTreeSet::new());
+    let found = host.walk(&site.target, &[])?;
+    for file in &found {
+        if file.names == 1 || seen.insert(file.inode) {
+            bytes += file.size;
+        }
+    }
+    Ok(Outside {
+        space: host.space(site.target.parent().unwrap_or(&site.target))?,
+        entries: found.len() as u64,
+        bytes,
+        flagged: flagged(host, &site.target, true)?,
+        backdoor: backdoor(host, site, containers)?,
+    })
 }
 
 /// The first symbolic link on the way to `path` that belongs to neither root nor the owner of this process:

@@ -243,3 +243,63 @@ fn an_owner_and_mode_that_were_given_since_outlive_the_store() {
     let mode = fs::metadata(it.bench.path("target")).unwrap().permissions().mode();
     assert_eq!(mode & 0o7777, 0o710);
 }
+
+#[test]
+fn a_copy_that_somebody_changed_into_something_else_is_not_put_back() {
+    let it = scenario("a copy from btrfs");
+    let before = it.needed();
+    it.applied(&before, "once");
+    let (copy, aside) = (it.store().join("copy"), it.bench.path("aside"));
+    fs::rename(&copy, &aside).unwrap();
+    symlink("/etc", &copy).unwrap();
+    it.refuses_to_undo(&before, "is not the snapshot that Reprise took");
+    fs::remove_file(&copy).unwrap();
+    it.refuses_to_undo(&before, "is gone");
+    fs::rename(&aside, &copy).unwrap();
+    it.undone(&before, "with the copy back");
+}
+
+#[test]
+fn a_copy_is_neither_taken_of_nor_put_back_into_what_is_not_mounted() {
+    let it = scenario("a copy from btrfs");
+    let before = it.needed();
+    let (target, aside) = (it.bench.path("target"), it.bench.path("aside"));
+    let unmounted = || {
+        fs::rename(&target, &aside).unwrap();
+        fs::create_dir(&target).unwrap();
+    };
+    let mounted = || {
+        fs::remove_dir(&target).unwrap();
+        fs::rename(&aside, &target).unwrap();
+    };
+    unmounted();
+    let error = it.apply(&before, &Faults::none()).unwrap().unwrap_err().to_string();
+    assert!(error.contains("is not mounted"), "{error}");
+    mounted();
+    it.applied(&before, "mounted again");
+    unmounted();
+    it.refuses_to_undo(&before, "is not mounted");
+    mounted();
+    it.undone(&before, "mounted again");
+}
+
+/// A program outlives the shell that it was started by, which ends with Reprise.
+#[test]
+fn what_an_attempt_that_was_cut_off_left_running_ends_before_a_tree_is_put_back() {
+    let it = scenario("a copy from btrfs");
+    let before = it.needed();
+    let world = it.world();
+    it.applied(&before, "once");
+    let target = it.bench.path("target");
+    let script =
+        "exec 9<.; flock 9; touch begun; until test -e going; do sleep 0.01; done; sleep 0.3; touch late";
+    let mut left =
+        std::process::Command::new("sh").args(["-c", script]).current_dir(&target).spawn().unwrap();
+    while !target.join("begun").exists() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    fs::write(target.join("going"), "").unwrap();
+    it.undone(&before, "while something is left");
+    left.wait().unwrap();
+    it.assert_world(&world, "what was left wrote nothing afterwards");
+}

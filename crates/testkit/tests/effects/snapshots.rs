@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use reprise_engine::{Change, Snapshot, SnapshotKind};
+use reprise_engine::{Change, Snapshot, SnapshotKind, TreeCopy};
 use reprise_testkit::{Bench, plant, subvolume};
 
 use crate::scenarios::Make;
@@ -45,6 +45,22 @@ fn of_directory(bench: &Bench) -> Change {
     })
 }
 
+/// A copy of a file system of its own, which is kept on another one.
+pub fn of_file_system(bench: &Bench) -> Change {
+    let Change::Snapshot(snapshot) = of_subvolume(bench) else { unreachable!() };
+    let target = bench.path("target");
+    // What is none of the tree stays as it is.
+    fs::create_dir_all(target.join(".reprise-earlier/old")).unwrap();
+    fs::create_dir(target.join("lost+found")).unwrap();
+    std::os::unix::fs::chown(&target, Some(999), Some(998)).unwrap();
+    let copy = TreeCopy { of: target, at: bench.path("store/copy"), entries: 1, bytes: 1 };
+    Change::Snapshot(Snapshot { kind: SnapshotKind::Copy(copy), ..snapshot })
+}
+
 pub fn needed() -> Vec<(&'static str, Make)> {
-    vec![("a btrfs snapshot", of_subvolume), ("a btrfs snapshot of more", of_directory)]
+    vec![
+        ("a btrfs snapshot", of_subvolume),
+        ("a btrfs snapshot of more", of_directory),
+        ("a copy from btrfs", of_file_system),
+    ]
 }

@@ -37,7 +37,7 @@ impl Mirror {
     pub(super) fn find_out(&self, cx: &Cx<'_>) -> Result<Record> {
         let mut record = Record::default();
         let (places, mut directories) = match self.way {
-            Way::Exchange => self.all_names(cx)?,
+            Way::Exchange | Way::Fill => self.all_names(cx)?,
             Way::Exact | Way::Merge => {
                 let (places, directories, apart) = self.differing_names(cx)?;
                 record.apart = apart;

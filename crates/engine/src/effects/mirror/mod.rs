@@ -18,6 +18,7 @@ use reprise_model::Message;
 use serde::{Deserialize, Serialize};
 
 use self::sound::gone;
+use super::snapshot::put_back;
 use super::store::expect_mounted;
 use super::{expect_directory, fail, refused};
 use crate::{Cx, Effect, Error, Observed, Result, Script};
@@ -29,6 +30,9 @@ pub enum Way {
     /// Everything in the target gives way to everything in a tree that was staged as `new` in the store. How much there is
     /// makes no difference.
     Exchange,
+    /// Everything in the target, a file system of its own, goes, and a tree that was staged on another one as `new` in the store
+    /// is copied there. Nothing of this step is ever in the target, where others may write.
+    Fill,
     /// What differs from the backup, by content, is extracted and takes its place; what the backup does not hold goes. For
     /// this machine only.
     Exact,
@@ -39,7 +43,7 @@ pub enum Way {
 impl Way {
     /// Whether the tree was staged before.
     pub fn is_staged(self) -> bool {
-        self == Self::Exchange
+        matches!(self, Self::Exchange | Self::Fill)
     }
 }
 
@@ -62,8 +66,8 @@ pub struct Mirror {
     pub from: String,
     /// The directory.
     pub target: PathBuf,
-    /// A private directory of this step on the same file system; the staged tree in it is called `new`, what is replaced
-    /// goes to `old`.
+    /// A private directory of this step on the same file system, but for [`Way::Fill`]; the staged tree in it is called `new`,
+    /// what is replaced goes to `old`.
     pub store: PathBuf,
     /// Which names move.
     pub way: Way,
@@ -146,7 +150,7 @@ impl Mirror {
 
     /// Whether a path is no part of the target: only where that is a file system of its own, which then holds the store.
     fn is_apart(&self, path: &Path) -> bool {
-        self.store.starts_with(&self.target) && is_apart(path)
+        (self.way == Way::Fill || self.store.starts_with(&self.target)) && is_apart(path)
     }
 
     /// What at the top of the target is not part of it.
@@ -270,6 +274,7 @@ impl Effect for Mirror {
 
     fn describe(&self) -> Message {
         let key = match (self.way, self.keep == Keep::InStore) {
+            (Way::Fill, _) => "step-mirror-fill",
             (Way::Exchange, true) => "step-mirror-exchange",
             (Way::Exchange, false) => "step-mirror-exchange-over",
             (Way::Merge, _) => "step-mirror-merge",
@@ -301,7 +306,7 @@ impl Effect for Mirror {
         }
         cx.source.check(&self.from)?;
         match (cx.host.stat(&self.target)?, cx.host.stat(&self.store)?) {
-            (Some(target), Some(store)) if target.device == store.device => {
+            (Some(target), Some(store)) if self.way == Way::Fill || target.device == store.device => {
                 Ok(Observed::Needed(target.inode))
             }
             _ => Err(refused(
@@ -334,6 +339,10 @@ impl Effect for Mirror {
         self.expect_at_rest(cx)?;
         if cx.host.pretends() {
             return Ok(());
+        }
+        if self.way == Way::Fill {
+            put_back(&self.staged(), &self.target, true, cx)?;
+            return Ok(cx.host.make_dir(&self.done(), 0o700)?);
         }
         if self.keep != Keep::InStore {
             let record = self.overwrite(cx)?;

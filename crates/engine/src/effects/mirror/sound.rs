@@ -79,7 +79,8 @@ impl Mirror {
 
     /// Fails unless the store, and what this step has in it, is what it made: no link to elsewhere, and nobody else's.
     fn expect_made_here(&self, cx: &Cx<'_>) -> Result<()> {
-        let Some(target) = cx.host.stat(&self.target)? else { return Ok(()) };
+        let on = if self.way == Way::Fill { &self.store } else { &self.target };
+        let Some(on) = cx.host.stat(on)? else { return Ok(()) };
         let directories = [self.store.clone(), self.old(), self.staged(), self.done(), self.again()];
         let directories = directories.into_iter().chain([self.store.join("since")]);
         let expected = directories.map(|path| (path, FileKind::Directory));
@@ -87,7 +88,7 @@ impl Mirror {
             let Some(stat) = cx.host.stat(&path)? else { continue };
             // A staged tree has the owner that it has in the backup.
             let is_ours = stat.owner == cx.host.user() || path == self.staged();
-            if stat.kind != kind || stat.device != target.device || !is_ours {
+            if stat.kind != kind || stat.device != on.device || !is_ours {
                 return Err(refused(
                     &path,
                     "is not what Reprise made there",

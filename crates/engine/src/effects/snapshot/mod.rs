@@ -1,5 +1,6 @@
 //! A snapshot of a file system, taken while nothing that uses it runs: what is restored over can be put back from it.
 
+mod copy;
 mod lvm;
 mod put_back;
 
@@ -14,7 +15,9 @@ use super::refused;
 use super::store::expect_mounted;
 use crate::{Cx, Effect, Error, Observed, Result, Script};
 
+pub use copy::TreeCopy;
 pub use lvm::Lvm;
+pub(super) use put_back::put_back;
 
 /// How full a snapshot may be without a word.
 const QUIET_PERCENT: f64 = 70.0;
@@ -32,6 +35,8 @@ pub enum SnapshotKind {
     },
     /// Of a logical volume.
     Lvm(Lvm),
+    /// None: a copy of all that is there.
+    Copy(TreeCopy),
 }
 
 /// Takes a snapshot; undone, it puts the targets back as they are in it, and removes it.
@@ -54,6 +59,7 @@ impl Snapshot {
         match &self.kind {
             SnapshotKind::Btrfs { at, .. } => at.display().to_string(),
             SnapshotKind::Lvm(lvm) => lvm.full_name(),
+            SnapshotKind::Copy(copy) => copy.at.display().to_string(),
         }
     }
 
@@ -64,21 +70,33 @@ impl Snapshot {
                 .arg(subvolume.to_string_lossy().into_owned())
                 .arg(at.to_string_lossy().into_owned()),
             SnapshotKind::Lvm(lvm) => lvm.create(),
+            SnapshotKind::Copy(copy) => copy.create(),
         }
     }
 
-    fn delete(&self) -> Command {
-        match &self.kind {
+    fn delete(&self, cx: &Cx<'_>) -> Result<()> {
+        let delete = match &self.kind {
             SnapshotKind::Btrfs { at, .. } => Command::new("btrfs")
                 .args(["subvolume", "delete", "--commit-after", "--"])
                 .arg(at.to_string_lossy().into_owned()),
             SnapshotKind::Lvm(lvm) => lvm.remove(),
+            SnapshotKind::Copy(copy) => return copy.forget(cx),
+        };
+        Ok(cx.host.run(&delete).map(drop)?)
+    }
+
+    fn take(&self, cx: &Cx<'_>) -> Result<()> {
+        match &self.kind {
+            SnapshotKind::Copy(copy) => copy.take(cx),
+            _ => Ok(cx.host.run(&self.create()).map(drop)?),
         }
     }
 
     fn exists(&self, cx: &Cx<'_>) -> Result<bool> {
         match &self.kind {
-            SnapshotKind::Btrfs { at, .. } => Ok(cx.host.stat(at)?.is_some()),
+            SnapshotKind::Btrfs { at, .. } | SnapshotKind::Copy(TreeCopy { at, .. }) => {
+                Ok(cx.host.stat(at)?.is_some())
+            }
             SnapshotKind::Lvm(lvm) => {
                 let listed = cx.host.ask(&lvm.list())?.stdout;
                 Ok(String::from_utf8_lossy(&listed).lines().any(|line| line.trim() == self.name()))
@@ -91,6 +109,7 @@ impl Snapshot {
         let of = match &self.kind {
             SnapshotKind::Btrfs { subvolume, .. } => subvolume,
             SnapshotKind::Lvm(lvm) => &lvm.mount,
+            SnapshotKind::Copy(copy) => &copy.of,
         };
         match target.strip_prefix(of) {
             Ok(rest) if rest.as_os_str().is_empty() => Ok(top.to_owned()),
@@ -103,10 +122,18 @@ impl Snapshot {
         }
     }
 
+    /// Whether `target` is a file system of its own.
+    fn is_mounted(&self, target: &Path) -> bool {
+        match &self.kind {
+            SnapshotKind::Btrfs { .. } => self.store.starts_with(target),
+            SnapshotKind::Lvm(lvm) => lvm.mount == target,
+            SnapshotKind::Copy(copy) => copy.of == target,
+        }
+    }
+
     fn put_back_all(&self, top: &Path, cx: &Cx<'_>) -> Result<()> {
         for target in &self.targets {
-            let is_mounted = self.store.starts_with(target);
-            put_back::put_back(&self.within(top, target)?, target, is_mounted, cx)?;
+            put_back(&self.within(top, target)?, target, self.is_mounted(target), cx)?;
         }
         Ok(())
     }
@@ -114,7 +141,9 @@ impl Snapshot {
     /// Puts the targets back as they are in the snapshot, which stays.
     fn put_back_by_name(&self, cx: &Cx<'_>) -> Result<()> {
         match &self.kind {
-            SnapshotKind::Btrfs { at, .. } => self.put_back_all(at, cx),
+            SnapshotKind::Btrfs { at, .. } | SnapshotKind::Copy(TreeCopy { at, .. }) => {
+                self.put_back_all(at, cx)
+            }
             SnapshotKind::Lvm(lvm) => lvm.mounted(cx, |top| self.put_back_all(top, cx)),
         }
     }
@@ -174,20 +203,23 @@ impl Snapshot {
     /// Fails unless what is there is a snapshot that this operation may have taken: what lies in a file system, others may
     /// have put there.
     fn expect_ours(&self, cx: &Cx<'_>) -> Result<()> {
-        let SnapshotKind::Btrfs { at, .. } = &self.kind else { return Ok(()) };
+        let (at, is_snapshot) = match &self.kind {
+            SnapshotKind::Btrfs { at, .. } => (at, is_read_only(at, cx)?),
+            SnapshotKind::Copy(TreeCopy { at, .. }) => {
+                (at, cx.host.stat(at)?.is_some_and(|stat| stat.kind == FileKind::Directory))
+            }
+            SnapshotKind::Lvm(_) => return Ok(()),
+        };
         let is_private = cx
             .host
             .stat(&self.store)?
             .is_some_and(|stat| stat.kind == FileKind::Directory && stat.owner == cx.host.user());
-        let is_subvolume = cx.host.stat(at)?.is_some_and(|stat| stat.is_subvolume());
-        let ask = Command::new("btrfs").args(["property", "get", "-ts"]);
-        let ask = ask.arg(at.to_string_lossy().into_owned()).arg("ro");
-        if is_private && is_subvolume && cx.host.ask(&ask)?.stdout.trim_ascii() == b"ro=true" {
+        if is_private && is_snapshot {
             return Ok(());
         }
         Err(refused(
             at,
-            "is not the read-only snapshot that Reprise took",
+            "is not the snapshot that Reprise took",
             "something changed it: look at what lies there, then put back by hand or restore from an archive",
         ))
     }
@@ -197,6 +229,10 @@ impl Snapshot {
         match &self.kind {
             SnapshotKind::Lvm(lvm) => lvm.expect_valid(cx),
             SnapshotKind::Btrfs { .. } => self.expect_ours(cx),
+            SnapshotKind::Copy(copy) => {
+                copy.expect_mounted(cx)?;
+                self.expect_ours(cx)
+            }
         }
     }
 
@@ -204,7 +240,7 @@ impl Snapshot {
     pub(crate) fn forget(&self, cx: &Cx<'_>) -> Result<()> {
         if self.exists(cx)? {
             self.expect_ours(cx)?;
-            cx.host.run(&self.delete())?;
+            self.delete(cx)?;
         } else if let SnapshotKind::Btrfs { at, .. } = &self.kind {
             self.targets.iter().try_for_each(|target| expect_mounted(target, at, cx))?;
         }
@@ -223,6 +259,10 @@ impl Effect for Snapshot {
                 return message.bytes("size", *bytes);
             }
             SnapshotKind::Lvm(_) => "step-snapshot-thin",
+            SnapshotKind::Copy(copy) => {
+                let message = Message::new("step-snapshot-copy").text("path", copy.of.display());
+                return message.text("name", self.name()).bytes("size", copy.bytes);
+            }
         };
         Message::new(key).text("name", self.name())
     }
@@ -260,7 +300,7 @@ impl Effect for Snapshot {
         cx.host.remove_dir(&self.putting_back())?;
         if !exists {
             self.expect_not_lost(cx)?;
-            cx.host.run(&self.create())?;
+            self.take(cx)?;
         }
         Ok(cx.host.make_dir(&self.taken(), 0o700)?)
     }
@@ -285,9 +325,22 @@ impl Effect for Snapshot {
             }
         } else {
             self.expect_not_lost(cx)?;
+            if let SnapshotKind::Copy(copy) = &self.kind {
+                copy.forget_partial(cx)?;
+            }
         }
         Ok(cx.host.remove_dir(&self.putting_back()).map(drop)?)
     }
+}
+
+/// Whether a read-only subvolume is at `at`.
+fn is_read_only(at: &Path, cx: &Cx<'_>) -> Result<bool> {
+    if !cx.host.stat(at)?.is_some_and(|stat| stat.is_subvolume()) {
+        return Ok(false);
+    }
+    let ask = Command::new("btrfs").args(["property", "get", "-ts"]);
+    let ask = ask.arg(at.to_string_lossy().into_owned()).arg("ro");
+    Ok(cx.host.ask(&ask)?.stdout.trim_ascii() == b"ro=true")
 }
 
 /// A script with its arguments as a command.

@@ -1,4 +1,4 @@
-//! A directory put back as it is in a snapshot.
+//! A directory made what another one is: put back as it is in a snapshot, or filled with what was restored.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,8 @@ use super::{refused, shell};
 use crate::effects::mirror::is_apart;
 use crate::{Cx, Result};
 
-/// Everything in `$2` goes, everything in `$1` is copied there: blocks are shared where the file system can. With `$3`, it is a
+/// Nobody but who runs this gets in meanwhile: the owner of `$2` could have links lead elsewhere. What a run that was cut off left
+/// behind ends first. Everything in `$2` goes, everything in `$1` is copied there: blocks are shared where the file system can. With `$3`, it is a
 /// file system of its own, and what Reprise keeps there and what mkfs made is left alone. Can be run again wherever it was
 /// cut off. A file that was made immutable since would stop it half-way.
 const PUT_BACK: &str = r#"set -e
@@ -18,6 +19,10 @@ from=$1 to=$2 mounted=$3 known=$4
 cd -- "$to"
 [ "$(stat -c %D:%i .)" = "$known" ] || { echo 'Another directory is there now' >&2; exit 1; }
 to=.
+exec 9<.
+if command -v flock >/dev/null; then flock 9 2>/dev/null || :; fi
+chown "$(id -u):$(id -g)" .
+chmod 700 .
 names() {
   if [ -n "$mounted" ]; then find "$1" -mindepth 1 -maxdepth 1 ! -name lost+found ! -name '.reprise-*' "$2" "$3"
   else find "$1" -mindepth 1 -maxdepth 1 "$2" "$3"; fi
@@ -35,7 +40,7 @@ fi
 sync -f -- "$to""#;
 
 /// Makes `to` what `from` is; it is a file system of its own or not.
-pub(super) fn put_back(from: &Path, to: &Path, is_mounted: bool, cx: &Cx<'_>) -> Result<()> {
+pub(in crate::effects) fn put_back(from: &Path, to: &Path, is_mounted: bool, cx: &Cx<'_>) -> Result<()> {
     // Whoever may write above it could have a link there meanwhile: the shell looks whether it came to the same directory.
     let known = match cx.host.stat(to)? {
         Some(stat) if stat.kind == FileKind::Directory => format!("{:x}:{}", stat.device, stat.inode.number),
@@ -49,6 +54,13 @@ pub(super) fn put_back(from: &Path, to: &Path, is_mounted: bool, cx: &Cx<'_>) ->
     };
     let mounted = if is_mounted { "mounted" } else { "" };
     cx.host.run(&shell(PUT_BACK, &[from, to]).args([mounted, &known]))?;
+    expect_same(from, to, is_mounted, cx)?;
+    Ok(cx.host.set_attributes(to, Path::new(""), &cx.host.attributes(from)?)?)
+}
+
+/// Fails unless `to`, a copy of `from`, has as many names, files and bytes. `is_mounted`: one of the two is a file system of its
+/// own.
+pub(super) fn expect_same(from: &Path, to: &Path, is_mounted: bool, cx: &Cx<'_>) -> Result<()> {
     let count = |root: &Path| -> Result<(usize, u64, usize)> {
         let names = cx.host.list(root)?.into_iter().map(PathBuf::from);
         let except: Vec<PathBuf> = names.filter(|name| is_mounted && is_apart(name)).collect();
@@ -57,16 +69,18 @@ pub(super) fn put_back(from: &Path, to: &Path, is_mounted: bool, cx: &Cx<'_>) ->
         Ok((found.len(), found.iter().map(|found| found.size).sum(), files.len()))
     };
     let (there, here) = (count(from)?, count(to)?);
-    if there != here {
-        let why = format!(
-            "holds {} names of {} files and {} bytes, the snapshot {} of {} and {}",
-            here.0, here.2, here.1, there.0, there.2, there.1
-        );
-        return Err(refused(
-            to,
-            why,
-            "does something write there that is no container? End it and try again",
-        ));
+    if there == here {
+        return Ok(());
     }
-    Ok(cx.host.set_attributes(to, Path::new(""), &cx.host.attributes(from)?)?)
+    let why = format!(
+        "holds {} names of {} files and {} bytes, and {}, of which it is a copy, {} of {} and {}",
+        here.0,
+        here.2,
+        here.1,
+        from.display(),
+        there.0,
+        there.2,
+        there.1
+    );
+    Err(refused(to, why, "does something write there that is no container? End it and try again"))
 }

@@ -12,7 +12,7 @@ use super::super::{mirror, protection, space};
 /// What is wrong with the places of a restore; `remaking`, containers are made anew, too.
 pub(super) fn findings(request: &Request<'_>, facts: &Facts, remaking: bool) -> Vec<Finding> {
     let sites = &facts.sites;
-    let puts = mirror::puts(request, facts);
+    let puts = mirror::puts(request, facts, remaking);
     let mut found: Vec<Finding> =
         space::needs(sites, &puts).iter().filter_map(space::Need::finding).collect();
     found.extend(sites.iter().filter_map(obstacles));

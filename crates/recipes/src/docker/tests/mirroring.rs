@@ -3,7 +3,7 @@
 use reprise_engine::{Change, Keep, Mirror, Snapshot, SnapshotKind, Way};
 use reprise_model::{Manner, Protect};
 
-use super::super::Under;
+use super::super::{Outside, Under};
 use super::*;
 
 fn mirrors(plan: &Plan) -> Vec<&Mirror> {
@@ -140,7 +140,7 @@ fn a_snapshot_has_room_for_all_that_is_written_over_when_it_is_undone_and_never_
     shop.choice.protect = Protect::Snapshot;
     let sizes = |shop: &Shop| match &snapshots(&shop.plan())[0].kind {
         SnapshotKind::Lvm(lvm) => lvm.bytes.unwrap(),
-        SnapshotKind::Btrfs { .. } => panic!("of a logical volume"),
+        _ => panic!("of a logical volume"),
     };
     for (number, used) in [(0, 5 * GIB), (1, 10 * GIB)] {
         for site in &mut shop.facts.sites {
@@ -180,16 +180,6 @@ fn a_mount_point_in_which_another_operation_keeps_something_is_not_restored_into
     assert_eq!(shop.plan().blockers().count(), 0);
     shop.facts.sites[0].stores = vec![target.join(".reprise-20261120-030000-else")];
     assert_eq!(shop.codes()[0], "store-in-use");
-    assert_eq!(shop.plan().blockers().count(), 1);
-}
-
-#[test]
-fn a_mount_point_in_which_others_may_write_is_not_restored_into() {
-    let mut shop = Shop::new();
-    let target = shop.facts.sites[0].target.clone();
-    shop.facts.sites[0].mounts = vec![target];
-    shop.facts.sites[0].is_shared = true;
-    assert_eq!(shop.codes()[0], "mount-shared");
     assert_eq!(shop.plan().blockers().count(), 1);
 }
 
@@ -245,4 +235,109 @@ fn a_volume_that_is_bound_to_a_directory_is_that_directory() {
     let mut shop = Shop::new();
     shop.facts.sites[0].volume = Some(bound);
     assert_eq!(shop.plan().blockers().count(), 0);
+}
+
+/// A shop whose volume is a file system of its own, in which its containers write.
+fn shared() -> Shop {
+    let mut shop = Shop::new();
+    let site = &mut shop.facts.sites[0];
+    site.mounts = vec![site.target.clone()];
+    site.space.device = 2;
+    site.is_shared = true;
+    site.outside = Some(Outside {
+        space: Space { device: 1, free_bytes: 100 * GIB, free_inodes: u64::MAX },
+        entries: 500,
+        bytes: 8 << 20,
+        flagged: None,
+        backdoor: None,
+    });
+    shop.facts.sites.truncate(1);
+    shop.choice.restore_type = RestoreType::VolumesOnly;
+    shop
+}
+
+#[test]
+fn nothing_is_kept_in_a_mount_point_in_which_others_may_write() {
+    let shop = shared();
+    insta::assert_snapshot!(shop.steps().join("\n"), @r"
+    Open /var/lib/docker/volumes/shop_db/_data.reprise-20261121-030000-test.kept for what comes and for what is kept
+    Extract /var/lib/docker/volumes/shop_db/_data beside its target (64.0 MiB, 1000 entries)
+    Stop container shop_web_1
+    Stop container shop_db_1
+    Copy what is in /var/lib/docker/volumes/shop_db/_data (8.00 MiB) to /var/lib/docker/volumes/shop_db/_data.reprise-20261121-030000-test.kept/copy
+    Empty /var/lib/docker/volumes/shop_db/_data and copy what was restored there
+    Start container shop_db_1
+    Wait until container shop_db_1 is healthy
+    Start container shop_web_1
+    Wait until container shop_web_1 is healthy
+    ");
+    let plan = shop.plan();
+    assert_eq!(plan.blockers().count(), 0);
+    assert_eq!(plan.protections[0].key(), "protection-copy");
+    let target = &shop.facts.sites[0].target;
+    for step in &plan.steps {
+        let lies_in = |path: &Path| path.starts_with(target) && path != target;
+        match &step.change {
+            Change::OpenStore(open) => assert!(!lies_in(&open.store)),
+            Change::Stage(stage) => assert!(!lies_in(&stage.into)),
+            Change::Snapshot(snapshot) => assert!(!lies_in(Path::new(&snapshot.name()))),
+            Change::Mirror(mirror) => assert!(!lies_in(&mirror.store)),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn so_it_is_where_containers_are_made_anew_on_another_host_and_for_what_differs() {
+    for change in [
+        |shop: &mut Shop| shop.facts.host = "other".into(),
+        |shop: &mut Shop| shop.choice.manner = Manner::OnlyChanged,
+        |shop: &mut Shop| {
+            shop.facts.sites[0].under = Some(on_lvm(false, 20 * GIB));
+            shop.choice.protect = Protect::Snapshot;
+        },
+    ] {
+        let mut shop = shared();
+        change(&mut shop);
+        let plan = shop.plan();
+        assert_eq!(plan.blockers().count(), 0);
+        assert_eq!(snapshots(&plan).len(), 1);
+        assert!(
+            mirrors(&plan).iter().all(|mirror| mirror.way == Way::Fill && mirror.keep == Keep::Elsewhere)
+        );
+    }
+    let mut shop = shared();
+    shop.choice.manner = Manner::OnlyChanged;
+    assert!(shop.codes().contains(&"only-changed-shared".to_owned()));
+}
+
+#[test]
+fn a_copy_needs_room_beside_the_mount_point_and_the_tree_in_it() {
+    let mut shop = shared();
+    let plan = shop.plan();
+    let [beside, within] = &plan.space[..] else { panic!("two file systems: {:?}", plan.space) };
+    assert!(beside.needed > 72 << 20 && beside.needed < 80 << 20, "{beside:?}");
+    assert!(within.needed > 56 << 20 && within.needed < 60 << 20, "what is there goes first: {within:?}");
+    shop.facts.sites[0].outside.as_mut().unwrap().space.free_bytes = 70 << 20;
+    assert_eq!(shop.codes()[0], "no-space");
+    let mut shop = shared();
+    shop.facts.sites[0].space.free_bytes = 50 << 20;
+    assert_eq!(shop.codes()[0], "no-space");
+}
+
+#[test]
+fn what_no_copy_brings_back_or_keeps_still_is_refused() {
+    let mut shop = shared();
+    shop.choice.manner = Manner::Merge;
+    assert_eq!(shop.codes()[0], "mount-shared");
+    let mut shop = shared();
+    shop.facts.sites[0].outside.as_mut().unwrap().backdoor = Some("other".into());
+    assert_eq!(shop.codes()[0], "mount-backdoor");
+    let mut shop = shared();
+    shop.facts.sites[0].outside.as_mut().unwrap().flagged = Some("/data/fixed".into());
+    assert_eq!(shop.codes()[0], "file-flags");
+    let mut shop = shared();
+    shop.choice.protect = Protect::Snapshot;
+    shop.facts.sites[0].under = Some(Under::Btrfs { subvolume: shop.facts.sites[0].target.clone() });
+    assert_eq!(shop.codes()[0], "no-snapshot-shared");
 }

@@ -66,6 +66,7 @@ fn site(item: &Item, target: &str) -> Site {
         mounts: Vec::new(),
         stores: Vec::new(),
         is_shared: false,
+        outside: None,
         flagged: None,
         nested: None,
         under: None,
