@@ -117,7 +117,10 @@ pub fn restless<'a>(changes: impl IntoIterator<Item = &'a Change> + Clone) -> Ve
                             paths.extend([at.clone(), at.join(inside)]);
                         }
                     }
-                    SnapshotKind::Copy(copy) => paths.push(parent(&copy.at)),
+                    SnapshotKind::Copy(copy) => {
+                        paths.push(parent(&copy.at));
+                        paths.extend(["top", "emptying"].map(|name| snapshot.store.join(name)));
+                    }
                     SnapshotKind::Lvm(_) => {}
                 }
             }

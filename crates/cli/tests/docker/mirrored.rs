@@ -106,7 +106,7 @@ fn in_a_mount_point_in_which_containers_write_nothing_is_kept_and_it_is_restored
 }
 
 #[test]
-fn without_room_for_a_copy_beside_a_mount_point_it_is_refused_before_anything_stops() {
+fn without_room_for_a_copy_beside_a_mount_point_or_with_memory_there_it_is_refused_before_anything_stops() {
     let (shop, disk) = with_data_as_ext4();
     let above = shop.data().parent().unwrap().to_owned();
     // What lies beside has little room, and the data lie on top of it once more.
@@ -124,11 +124,13 @@ fn without_room_for_a_copy_beside_a_mount_point_it_is_refused_before_anything_st
     shop.compose(&["start"]);
     let before = shop.now();
     let item = format!("volume:{}", shop.volume);
+    let seen = shop.restore(&["--item", &item, "--dry-run"]);
     let refused = shop.restore(&["--item", &item]);
     shop.expect_as_before(&before);
     shop.compose(&["stop"]);
     unmount(&shop.data());
     unmount(&above);
+    assert!(seen.stdout.contains("is in memory"), "{}", seen.stdout);
     refused.expect(2).says(&["are needed on its file system", "mount the file system one directory higher"]);
 }
 

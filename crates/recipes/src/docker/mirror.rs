@@ -9,7 +9,7 @@ use reprise_model::{Destination, Finding, ItemKind, Manner, Message, Protect, Se
 
 use super::plan::beside;
 use super::request::Request;
-use super::survey::{Facts, Site};
+use super::survey::{Facts, Outside, Site};
 
 /// How one tree takes its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,7 +139,7 @@ pub(super) fn findings(request: &Request<'_>, facts: &Facts, puts: &[Put], remak
             Way::Exchange | Way::Fill => {}
         }
     }
-    found.extend(facts.sites.iter().filter_map(in_use));
+    found.extend(facts.sites.iter().zip(puts).filter_map(|(site, put)| in_use(site, put)));
     if puts.iter().any(|put| matches!(put, Put::Mirror(..))) {
         found.extend(facts.sites.iter().filter_map(nested));
         found.extend(facts.sites.iter().zip(puts).filter_map(|(site, put)| flagged(site, put)));
@@ -157,8 +157,13 @@ pub(super) fn findings(request: &Request<'_>, facts: &Facts, puts: &[Put], remak
 }
 
 /// What another operation keeps in a mount point would be swallowed by a second one, and its rollback find nothing.
-fn in_use(site: &Site) -> Option<Finding> {
+fn in_use(site: &Site, put: &Put) -> Option<Finding> {
     let store = site.stores.first()?;
+    if matches!(put, Put::Mirror(Way::Fill, _)) {
+        // Whoever made it there: it is left alone.
+        let message = Message::new("store-left").text("store", store.display());
+        return Some(Finding::new(Severity::Info, message).about(site.item.reference()));
+    }
     let message = Message::new("store-in-use").text("path", site.target.display());
     let finding = Finding::new(Severity::Blocker, message.text("store", store.display()));
     Some(finding.about(site.item.reference()).advise(Message::new("store-in-use-advice")))
@@ -171,10 +176,14 @@ fn shared(site: &Site, put: &Put, remaking: bool) -> Option<Finding> {
     let message = |key| Message::new(key).text("path", site.target.display());
     let backdoor = site.outside.as_ref().and_then(|outside| outside.backdoor.as_ref());
     let (found, advice) = match (way, backdoor) {
-        (Way::Fill, None) => return None,
-        (Way::Fill, Some(container)) => {
-            (message("mount-backdoor").text("container", container), message("mount-backdoor-advice"))
+        _ if *way == Way::Fill && site.outside.as_ref().is_some_and(Outside::is_in_memory) => {
+            (message("mount-beside-memory"), message("mount-beside-memory-advice"))
         }
+        (Way::Fill, None) => return None,
+        (Way::Fill, Some(container)) => (
+            message("mount-backdoor").text("container", container),
+            message("mount-backdoor-advice").text("container", container),
+        ),
         _ if is_exposed(site, remaking) => {
             let above = site.target.parent().unwrap_or(&site.target);
             (message("mount-shared"), message("mount-shared-advice").text("above", above.display()))
@@ -193,18 +202,22 @@ fn seen(site: &Site, put: &Put, facts: &Facts) -> Option<Finding> {
     let container = facts.containers.iter().find(|container| container.may_write_to(store))?;
     let message = Message::new("container-sees-kept").text("path", site.target.display());
     let finding = Finding::new(Severity::Blocker, message.text("container", &container.name));
-    let advice = Message::new("container-sees-kept-advice").text("container", &container.name);
+    let key = match put {
+        Put::Mirror(Way::Fill, _) => "container-sees-beside-advice",
+        _ => "container-sees-kept-advice",
+    };
+    let advice = Message::new(key).text("container", &container.name);
     Some(finding.about(site.item.reference()).advise(advice))
 }
 
 /// What cannot be moved, or not be put back as it was.
 fn flagged(site: &Site, put: &Put) -> Option<Finding> {
-    let path = match (put, &site.outside) {
-        (Put::Mirror(Way::Fill, _), Some(outside)) => outside.flagged.as_ref()?,
-        _ => site.flagged.as_ref()?,
+    let (path, advice) = match (put, &site.outside) {
+        (Put::Mirror(Way::Fill, _), Some(outside)) => (outside.flagged.as_ref()?, "file-flags-copy-advice"),
+        _ => (site.flagged.as_ref()?, "file-flags-advice"),
     };
     let finding = Finding::new(Severity::Blocker, Message::new("file-flags").text("path", path.display()));
-    Some(finding.about(site.item.reference()).advise(Message::new("file-flags-advice")))
+    Some(finding.about(site.item.reference()).advise(Message::new(advice)))
 }
 
 /// A subvolume below a target is in none of its snapshots, and no name moves from one to the other.

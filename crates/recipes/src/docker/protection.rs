@@ -195,7 +195,10 @@ pub(super) fn shown(
                 SnapshotKind::Lvm(_) => message("protection-thin"),
                 SnapshotKind::Btrfs { .. } => message("protection-btrfs"),
                 SnapshotKind::Copy(copy) => {
-                    message("protection-copy").text("path", copy.of.display()).bytes("size", copy.bytes)
+                    let site = facts.sites.iter().find(|site| site.target == copy.of);
+                    let comes = site.map_or(0, |site| site.item.bytes);
+                    let message = message("protection-copy").text("path", copy.of.display());
+                    message.bytes("size", copy.bytes).bytes("comes", comes)
                 }
             }
         })
@@ -203,7 +206,7 @@ pub(super) fn shown(
     for (site, put) in facts.sites.iter().zip(puts) {
         let key = match (put, request.choice.protect) {
             (Put::Swap, _) => "protection-swap",
-            (Put::Place, _) | (_, Protect::Snapshot) | (Put::Mirror(Way::Fill, _), _) => continue,
+            (Put::Place | Put::Mirror(Way::Fill, _), _) | (_, Protect::Snapshot) => continue,
             (Put::Mirror(Way::Exchange, _), _) => "protection-exchange",
             (Put::Mirror(..), _) => "protection-differences",
         };

@@ -37,16 +37,20 @@ pub(super) fn needs<'a>(sites: &'a [Site], puts: &[Put]) -> Vec<Need<'a>> {
         let comes = (footprint(site.item.bytes, site.item.entries), site.item.entries);
         match (put, &site.outside) {
             (Put::Mirror(Way::Fill, _), Some(outside)) => {
-                let is = (footprint(outside.bytes, outside.entries), outside.entries);
+                let is = (outside.bytes, outside.entries);
                 let beside = site.target.parent().unwrap_or(&site.target);
                 add(beside, &outside.space, comes, "no-space-beside-advice");
                 // Where something else protects it, there is no copy.
                 if site.under.is_none() {
                     add(beside, &outside.space, is, "no-space-beside-advice");
                 }
-                // What is there goes before anything comes.
-                let grows = (comes.0.saturating_sub(is.0), comes.1.saturating_sub(is.1));
-                add(&site.target, &site.space, grows, "no-space-beside-advice");
+                // What is there goes before anything comes, and the other way round on the way back.
+                let more = if outside.frees() {
+                    (comes.0.saturating_sub(is.0), comes.1.saturating_sub(is.1))
+                } else {
+                    (comes.0.max(is.0), comes.1.max(is.1))
+                };
+                add(&site.target, &site.space, more, "no-space-beside-advice");
             }
             _ => add(&site.target, &site.space, comes, "no-space-advice"),
         }

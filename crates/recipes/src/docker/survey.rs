@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use reprise_engine::SourceError;
 use reprise_host::{Command, Container, Engine, FileKind, Host, Space, Stat, Volume};
@@ -56,13 +57,17 @@ pub struct Site {
 pub struct Outside {
     /// Room beside where it is mounted.
     pub space: Space,
+    /// What kind of file system that is on, as `stat` names it.
+    pub kind: String,
+    /// What kind of file system it is itself.
+    pub own_kind: String,
     /// Entries in it now.
     pub entries: u64,
-    /// Bytes of content in it now.
+    /// Bytes that it takes now.
     pub bytes: u64,
     /// A file with a flag (`chattr`) that a copy of it does not have.
     pub flagged: Option<PathBuf>,
-    /// A container that may write there by another path than the one where it is mounted.
+    /// A running container that may write there by another path than the one where it is mounted.
     pub backdoor: Option<String>,
 }
 
@@ -255,7 +260,7 @@ fn is_shared(host: &dyn Host, site: &Site, containers: &[Container]) -> Result<b
 /// than a part of it is at a path below.
 fn backdoor(host: &dyn Host, site: &Site, containers: &[Container]) -> Result<Option<String>, SurveyError> {
     let own = site.present.as_ref().map(|present| present.device);
-    for container in containers {
+    for container in containers.iter().filter(|container| container.running) {
         for mount in container.mounts.iter().filter(|mount| mount.writable) {
             let by_path = mount.source.starts_with(&site.target) || site.target.starts_with(&mount.source);
             if !by_path && host.stat(&mount.source)?.map(|stat| stat.device) == own {
@@ -267,20 +272,44 @@ fn backdoor(host: &dyn Host, site: &Site, containers: &[Container]) -> Result<Op
 }
 
 fn outside(host: &dyn Host, site: &Site, containers: &[Container]) -> Result<Outside, SurveyError> {
-    let (mut bytes, mut seen) = (0, BTreeSet::new());
-    let found = host.walk(&site.target, &[])?;
-    for file in &found {
-        if file.names == 1 || seen.insert(file.inode) {
-            bytes += file.size;
-        }
-    }
+    let beside = site.target.parent().unwrap_or(&site.target);
+    // What goes while it is counted is no reason to stop.
+    let script = r#"stat -f -c %T -- "$1"; stat -f -c %T -- "$2"
+du -sxB1 -- "$2" 2>/dev/null | head -n 1 | cut -f 1; du -sx --inodes -- "$2" 2>/dev/null | head -n 1 | cut -f 1"#;
+    let ask = Command::new("sh").args(["-c", script, "sh"]).limit(Duration::from_hours(1));
+    let path = |path: &Path| path.to_string_lossy().into_owned();
+    let ask = ask.args([path(beside), path(&site.target)]);
+    let answer = String::from_utf8_lossy(&host.ask(&ask)?.stdout).into_owned();
+    let lines: Vec<&str> = answer.lines().collect();
+    let counted = match lines.as_slice() {
+        [_, _, bytes, entries] => bytes.parse().ok().zip(entries.parse().ok()),
+        _ => None,
+    };
+    let Some((bytes, entries)) = counted else {
+        let reason = "it does not tell how much is there".to_owned();
+        return Err(reprise_host::Error::Answer { command: ask.to_string(), reason }.into());
+    };
     Ok(Outside {
-        space: host.space(site.target.parent().unwrap_or(&site.target))?,
-        entries: found.len() as u64,
+        space: host.space(beside)?,
+        kind: lines[0].to_owned(),
+        own_kind: lines[1].to_owned(),
+        entries,
         bytes,
         flagged: flagged(host, &site.target, true)?,
         backdoor: backdoor(host, site, containers)?,
     })
+}
+
+impl Outside {
+    /// Whether what lies beside is gone after a reboot.
+    pub(super) fn is_in_memory(&self) -> bool {
+        ["tmpfs", "ramfs"].contains(&self.kind.as_str())
+    }
+
+    /// Whether removing a file gives its room back: not where something else may have a snapshot of it.
+    pub(super) fn frees(&self) -> bool {
+        ["ext2/ext3", "xfs"].contains(&self.own_kind.as_str())
+    }
 }
 
 /// The first symbolic link on the way to `path` that belongs to neither root nor the owner of this process:

@@ -244,11 +244,69 @@ fn an_owner_and_mode_that_were_given_since_outlive_the_store() {
     assert_eq!(mode & 0o7777, 0o710);
 }
 
+/// The next step has begun to empty what the copy is of.
+fn emptied(it: &Scenario) {
+    fs::create_dir(it.store().join("emptying")).unwrap();
+    fs::remove_dir_all(it.bench.path("target/sub")).unwrap();
+    fs::write(it.bench.path("target/half"), "filled").unwrap();
+}
+
+#[test]
+fn what_is_written_before_a_tree_is_emptied_stays() {
+    for goes_on in [true, false] {
+        let it = scenario("a copy from btrfs");
+        let before = it.needed();
+        it.applied(&before, "once");
+        // After a power cut, a container came back.
+        fs::write(it.bench.path("target/since"), "worth keeping").unwrap();
+        if goes_on {
+            it.applied(&before, "again");
+            emptied(&it);
+            fs::remove_file(it.bench.path("target/since")).unwrap();
+        }
+        it.undone(&before, "then");
+        assert_eq!(fs::read_to_string(it.bench.path("target/since")).unwrap(), "worth keeping");
+        assert!(it.bench.path("target/sub").is_dir() && !it.bench.path("target/half").exists());
+    }
+}
+
+#[test]
+fn what_was_mounted_or_made_in_a_tree_since_is_not_emptied_with_it() {
+    let it = scenario("a copy from btrfs");
+    let before = it.needed();
+    let (at, inner) = (it.bench.path("target/empty"), it.bench.path("target/sub/inner"));
+    let run = |program: &str, args: &[&str]| {
+        let ended = std::process::Command::new(program).args(args).arg(&at).status();
+        assert!(ended.unwrap().success(), "{program}");
+    };
+    let mount = || {
+        run("mount", &["-t", "tmpfs", "none"]);
+        fs::write(at.join("worth keeping"), "").unwrap();
+    };
+    mount();
+    let refused = it.apply(&before, &Faults::none()).unwrap();
+    run("umount", &[]);
+    let words = "that was mounted or made there since";
+    assert!(refused.unwrap_err().to_string().contains(words));
+    it.applied(&before, "once");
+    fs::create_dir(it.store().join("emptying")).unwrap();
+    mount();
+    let undone = it.undo(&before, &Faults::none()).unwrap();
+    let is_kept = at.join("worth keeping").exists();
+    run("umount", &[]);
+    assert!(undone.unwrap_err().to_string().contains(words) && is_kept);
+    reprise_testkit::subvolume(&inner);
+    fs::write(inner.join("worth keeping"), "").unwrap();
+    it.refuses_to_undo(&before, words);
+    assert!(inner.join("worth keeping").exists());
+}
+
 #[test]
 fn a_copy_that_somebody_changed_into_something_else_is_not_put_back() {
     let it = scenario("a copy from btrfs");
     let before = it.needed();
     it.applied(&before, "once");
+    emptied(&it);
     let (copy, aside) = (it.store().join("copy"), it.bench.path("aside"));
     fs::rename(&copy, &aside).unwrap();
     symlink("/etc", &copy).unwrap();
@@ -277,6 +335,7 @@ fn a_copy_is_neither_taken_of_nor_put_back_into_what_is_not_mounted() {
     assert!(error.contains("is not mounted"), "{error}");
     mounted();
     it.applied(&before, "mounted again");
+    emptied(&it);
     unmounted();
     it.refuses_to_undo(&before, "is not mounted");
     mounted();
@@ -290,9 +349,10 @@ fn what_an_attempt_that_was_cut_off_left_running_ends_before_a_tree_is_put_back(
     let before = it.needed();
     let world = it.world();
     it.applied(&before, "once");
+    emptied(&it);
     let target = it.bench.path("target");
-    let script =
-        "exec 9<.; flock 9; touch begun; until test -e going; do sleep 0.01; done; sleep 0.3; touch late";
+    let script = "exec 9<../store; flock 9; touch begun
+until test -e going; do sleep 0.01; done; sleep 0.3; touch late";
     let mut left =
         std::process::Command::new("sh").args(["-c", script]).current_dir(&target).spawn().unwrap();
     while !target.join("begun").exists() {

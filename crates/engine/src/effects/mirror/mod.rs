@@ -18,7 +18,7 @@ use reprise_model::Message;
 use serde::{Deserialize, Serialize};
 
 use self::sound::gone;
-use super::snapshot::put_back;
+use super::snapshot::{emptying, put_back};
 use super::store::expect_mounted;
 use super::{expect_directory, fail, refused};
 use crate::{Cx, Effect, Error, Observed, Result, Script};
@@ -341,7 +341,8 @@ impl Effect for Mirror {
             return Ok(());
         }
         if self.way == Way::Fill {
-            put_back(&self.staged(), &self.target, true, cx)?;
+            cx.host.make_dir(&emptying(&self.store), 0o700)?;
+            put_back(&self.staged(), &self.target, true, &self.store, cx)?;
             return Ok(cx.host.make_dir(&self.done(), 0o700)?);
         }
         if self.keep != Keep::InStore {

@@ -3,12 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use reprise_host::Command;
+use reprise_host::{Attributes, Command};
 use serde::{Deserialize, Serialize};
 
-use super::put_back::expect_same;
+use super::put_back::{expect_alone, expect_same};
 use super::refused;
 use crate::{Cx, Result};
+
+/// Where what the tree's top had is written down.
+const TOP: &str = "top";
 
 /// A copy of a file system's tree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,23 +36,74 @@ impl TreeCopy {
 
     /// One program, no shell around it: it ends when who asked for it ends.
     pub(super) fn create(&self) -> Command {
-        let copy = Command::new("cp").args(["-a", "--one-file-system", "--reflink=auto", "-T", "--"]);
+        let copy = Command::new("cp").args([
+            "-a",
+            "--preserve=xattr",
+            "--one-file-system",
+            "--reflink=auto",
+            "-T",
+            "--",
+        ]);
         let path = |path: &Path| path.to_string_lossy().into_owned();
         copy.args([path(&self.of), path(&self.partial())]).limit(Duration::from_hours(24))
     }
 
-    /// Makes the copy. It gets its name when it is whole, and on disk.
-    pub(super) fn take(&self, cx: &Cx<'_>) -> Result<()> {
+    /// Makes the copy, of a tree that nobody else gets into from here on: what is written behind its back is in no copy. It gets
+    /// its name when it is whole, and on disk.
+    pub(super) fn take(&self, store: &Path, cx: &Cx<'_>) -> Result<()> {
         self.expect_mounted(cx)?;
+        expect_alone(&self.of, true, cx)?;
         if cx.host.pretends() {
             return Ok(());
         }
         let partial = self.partial();
         cx.host.remove_tree(&partial)?;
+        let had = self.close(store, cx)?;
         cx.host.run(&self.create())?;
         expect_same(&self.of, &partial, true, cx)?;
+        cx.host.set_attributes(&partial, Path::new(""), &had)?;
         cx.host.tree_written(&partial)?;
         Ok(cx.host.rename(&partial, &self.at)?)
+    }
+
+    /// Makes the tree's top private, and returns what it had, which is written into `store` before.
+    fn close(&self, store: &Path, cx: &Cx<'_>) -> Result<Attributes> {
+        let had = if let Some(had) = Self::top(store, cx)? {
+            had
+        } else {
+            let had = cx.host.attributes(&self.of)?;
+            let text = serde_json::to_vec(&had)
+                .map_err(|error| refused(&self.of, error.to_string(), "this is a mistake of Reprise's"))?;
+            cx.host.write(&store.join(TOP), &text)?;
+            had
+        };
+        let mut private = Attributes { mode: 0o700, uid: cx.host.user(), ..had.clone() };
+        private.xattrs.retain(|(name, _)| name != "system.posix_acl_access");
+        cx.host.set_attributes(&self.of, Path::new(""), &private)?;
+        Ok(had)
+    }
+
+    /// Gives the tree's top what it had.
+    pub(super) fn reopen(&self, store: &Path, cx: &Cx<'_>) -> Result<()> {
+        let Some(had) = Self::top(store, cx)? else { return Ok(()) };
+        self.expect_mounted(cx)?;
+        cx.host.set_attributes(&self.of, Path::new(""), &had)?;
+        Ok(cx.host.remove_tree(&store.join(TOP))?)
+    }
+
+    fn top(store: &Path, cx: &Cx<'_>) -> Result<Option<Attributes>> {
+        let path = store.join(TOP);
+        if cx.host.stat(&path)?.is_none() {
+            return Ok(None);
+        }
+        let text = cx.host.read(&path, 1 << 20)?;
+        serde_json::from_slice(&text).map(Some).map_err(|error| {
+            refused(
+                &path,
+                format!("cannot be read: {error}"),
+                "it was written by another version of Reprise: use that",
+            )
+        })
     }
 
     /// Removes the copy. Half removed, it must not be taken for one.
@@ -70,6 +124,8 @@ impl TreeCopy {
         let above = self.of.parent().unwrap_or(&self.of);
         match device(&self.of)? {
             Some(own) if device(above)? != Some(own) => Ok(()),
+            // A part of the same file system.
+            Some(_) if cx.host.mounts_within(&self.of)?.contains(&self.of) => Ok(()),
             _ => Err(refused(&self.of, "is not mounted", "mount what belongs there and try again")),
         }
     }

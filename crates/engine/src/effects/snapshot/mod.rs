@@ -10,6 +10,7 @@ use reprise_host::{Command, FileKind};
 use reprise_model::Message;
 use serde::{Deserialize, Serialize};
 
+use self::put_back::expect_alone;
 use super::container::expect_undisturbed;
 use super::refused;
 use super::store::expect_mounted;
@@ -87,7 +88,7 @@ impl Snapshot {
 
     fn take(&self, cx: &Cx<'_>) -> Result<()> {
         match &self.kind {
-            SnapshotKind::Copy(copy) => copy.take(cx),
+            SnapshotKind::Copy(copy) => copy.take(&self.store, cx),
             _ => Ok(cx.host.run(&self.create()).map(drop)?),
         }
     }
@@ -133,7 +134,7 @@ impl Snapshot {
 
     fn put_back_all(&self, top: &Path, cx: &Cx<'_>) -> Result<()> {
         for target in &self.targets {
-            put_back(&self.within(top, target)?, target, self.is_mounted(target), cx)?;
+            put_back(&self.within(top, target)?, target, self.is_mounted(target), &self.store, cx)?;
         }
         Ok(())
     }
@@ -226,6 +227,7 @@ impl Snapshot {
 
     /// Fails unless there is a way back by the snapshot, which exists.
     fn expect_usable(&self, cx: &Cx<'_>) -> Result<()> {
+        self.targets.iter().try_for_each(|target| expect_alone(target, self.is_mounted(target), cx))?;
         match &self.kind {
             SnapshotKind::Lvm(lvm) => lvm.expect_valid(cx),
             SnapshotKind::Btrfs { .. } => self.expect_ours(cx),
@@ -292,7 +294,17 @@ impl Effect for Snapshot {
         if let SnapshotKind::Lvm(lvm) = &self.kind {
             lvm.finish_merge(cx)?;
         }
-        let exists = self.exists(cx)?;
+        let mut exists = self.exists(cx)?;
+        if let SnapshotKind::Copy(copy) = &self.kind
+            && exists
+            && !cx.host.pretends()
+            && cx.host.stat(&emptying(&self.store))?.is_none()
+        {
+            // After a reboot, containers may have written to what it is of.
+            cx.host.remove_dir(&self.taken())?;
+            copy.forget(cx)?;
+            exists = false;
+        }
         if exists && !cx.host.pretends() && cx.host.stat(&self.putting_back())?.is_some() {
             self.expect_usable(cx)?;
             self.put_back_by_name(cx)?;
@@ -308,6 +320,18 @@ impl Effect for Snapshot {
     fn undo(&self, (): &(), cx: &Cx<'_>) -> Result<()> {
         if let SnapshotKind::Lvm(lvm) = &self.kind {
             lvm.finish_merge(cx)?;
+        }
+        if let SnapshotKind::Copy(copy) = &self.kind
+            && cx.host.stat(&emptying(&self.store))?.is_none()
+        {
+            // Nothing was touched yet, and what was written there since stays.
+            if cx.host.pretends() {
+                return Ok(());
+            }
+            copy.reopen(&self.store, cx)?;
+            cx.host.remove_dir(&self.taken())?;
+            cx.host.remove_dir(&self.putting_back())?;
+            return if self.exists(cx)? { copy.forget(cx) } else { copy.forget_partial(cx) };
         }
         if self.exists(cx)? {
             expect_undisturbed(&self.targets, Some(&self.store), &self.users, cx)?;
@@ -325,12 +349,20 @@ impl Effect for Snapshot {
             }
         } else {
             self.expect_not_lost(cx)?;
-            if let SnapshotKind::Copy(copy) = &self.kind {
-                copy.forget_partial(cx)?;
-            }
+        }
+        if let SnapshotKind::Copy(copy) = &self.kind {
+            // Last: while it is there, what is copied may be all there is.
+            cx.host.remove_dir(&emptying(&self.store))?;
+            copy.forget_partial(cx)?;
+            copy.reopen(&self.store, cx)?;
         }
         Ok(cx.host.remove_dir(&self.putting_back()).map(drop)?)
     }
+}
+
+/// A directory that is there from when the tree that a copy was taken of begins to be emptied, until it was put back.
+pub(super) fn emptying(store: &Path) -> PathBuf {
+    store.join("emptying")
 }
 
 /// Whether a read-only subvolume is at `at`.

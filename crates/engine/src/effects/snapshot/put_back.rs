@@ -10,17 +10,19 @@ use crate::effects::mirror::is_apart;
 use crate::{Cx, Result};
 
 /// Nobody but who runs this gets in meanwhile: the owner of `$2` could have links lead elsewhere. What a run that was cut off left
-/// behind ends first. Everything in `$2` goes, everything in `$1` is copied there: blocks are shared where the file system can. With `$3`, it is a
+/// behind holds a lock on `$5`, and ends first. Everything in `$2` goes, everything in `$1` is copied there: blocks are shared where the file system can. With `$3`, it is a
 /// file system of its own, and what Reprise keeps there and what mkfs made is left alone. Can be run again wherever it was
 /// cut off. A file that was made immutable since would stop it half-way.
 const PUT_BACK: &str = r#"set -e
-from=$1 to=$2 mounted=$3 known=$4
+from=$1 to=$2 mounted=$3 known=$4 lock=$5
 [ -d "$from" ] || { echo 'Not a directory' >&2; exit 1; }
 cd -- "$to"
 [ "$(stat -c %D:%i .)" = "$known" ] || { echo 'Another directory is there now' >&2; exit 1; }
 to=.
-exec 9<.
-if command -v flock >/dev/null; then flock 9 2>/dev/null || :; fi
+if [ -d "$lock" ] && command -v flock >/dev/null; then
+  exec 9<"$lock"
+  flock -w 600 9 || { echo 'An earlier attempt is still at work here' >&2; exit 1; }
+fi
 chown "$(id -u):$(id -g)" .
 chmod 700 .
 names() {
@@ -31,7 +33,7 @@ names "$to" -printf '%p\0' | xargs -0 -r chattr -R -f -i -a -- 2>/dev/null || :
 names "$to" -printf '%p\0' | xargs -0 -r rm -rf --one-file-system --
 # In one go, or names of one file become files of their own: where they do not fit into one command line, by tar.
 if names "$from" -printf '%p\0' | xargs -0 -r -x -n 2000000000 -s 1000000 true; then
-  names "$from" -printf '%p\0' | xargs -0 -r -x -n 2000000000 -s 1000000 cp -a --reflink=auto -t "$to" --
+  names "$from" -printf '%p\0' | xargs -0 -r -x -n 2000000000 -s 1000000 cp -a --preserve=xattr --reflink=auto -t "$to" --
 else
   names "$from" -printf '%f\0' |
     tar -C "$from" --null --verbatim-files-from -T - --numeric-owner --acls --xattrs --xattrs-include='*' -S -cf - |
@@ -39,8 +41,41 @@ else
 fi
 sync -f -- "$to""#;
 
-/// Makes `to` what `from` is; it is a file system of its own or not.
-pub(in crate::effects) fn put_back(from: &Path, to: &Path, is_mounted: bool, cx: &Cx<'_>) -> Result<()> {
+/// Fails if something else than `root` is mounted in it: what is removed there would not come back from a copy. `is_mounted`: it is
+/// a file system of its own.
+pub(super) fn expect_alone(root: &Path, is_mounted: bool, cx: &Cx<'_>) -> Result<()> {
+    let refuse = |what: String| {
+        Err(refused(
+            root,
+            format!("holds {what} that was mounted or made there since"),
+            "unmount it, or restore with --to",
+        ))
+    };
+    if let Some(below) = cx.host.mounts_within(root)?.into_iter().find(|mount| mount != root) {
+        return refuse(below.display().to_string());
+    }
+    // A subvolume is a file system, too, and no mount point.
+    let find = r#"cd -- "$1" || exit 1
+apart=; [ -z "$2" ] || apart=./
+stat -c %d .
+find . -xdev -mindepth 1 \( -path "${apart}lost+found" -o -path "${apart}.reprise-*" \) -prune -o -type d -printf '%D\n' | sort -u"#;
+    let mounted = if is_mounted { "mounted" } else { "" };
+    let listed = cx.host.ask(&shell(find, &[root]).arg(mounted))?.stdout;
+    let listed = String::from_utf8_lossy(&listed);
+    let mut devices = listed.lines();
+    let own = devices.next();
+    if devices.all(|device| Some(device) == own) { Ok(()) } else { refuse("a file system".to_owned()) }
+}
+
+/// Makes `to` what `from` is; it is a file system of its own or not. `lock` is a private directory.
+pub(in crate::effects) fn put_back(
+    from: &Path,
+    to: &Path,
+    is_mounted: bool,
+    lock: &Path,
+    cx: &Cx<'_>,
+) -> Result<()> {
+    expect_alone(to, is_mounted, cx)?;
     // Whoever may write above it could have a link there meanwhile: the shell looks whether it came to the same directory.
     let known = match cx.host.stat(to)? {
         Some(stat) if stat.kind == FileKind::Directory => format!("{:x}:{}", stat.device, stat.inode.number),
@@ -53,7 +88,8 @@ pub(in crate::effects) fn put_back(from: &Path, to: &Path, is_mounted: bool, cx:
         }
     };
     let mounted = if is_mounted { "mounted" } else { "" };
-    cx.host.run(&shell(PUT_BACK, &[from, to]).args([mounted, &known]))?;
+    let script = shell(PUT_BACK, &[from, to]).args([mounted, &known]);
+    cx.host.run(&script.arg(lock.to_string_lossy().into_owned()))?;
     expect_same(from, to, is_mounted, cx)?;
     Ok(cx.host.set_attributes(to, Path::new(""), &cx.host.attributes(from)?)?)
 }
@@ -82,5 +118,9 @@ pub(super) fn expect_same(from: &Path, to: &Path, is_mounted: bool, cx: &Cx<'_>)
         there.2,
         there.1
     );
-    Err(refused(to, why, "does something write there that is no container? End it and try again"))
+    Err(refused(
+        to,
+        why,
+        "does something write there that is no container, or can something there not be copied?",
+    ))
 }

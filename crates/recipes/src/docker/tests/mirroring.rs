@@ -246,6 +246,8 @@ fn shared() -> Shop {
     site.is_shared = true;
     site.outside = Some(Outside {
         space: Space { device: 1, free_bytes: 100 * GIB, free_inodes: u64::MAX },
+        kind: "ext2/ext3".into(),
+        own_kind: "xfs".into(),
         entries: 500,
         bytes: 8 << 20,
         flagged: None,
@@ -318,6 +320,9 @@ fn a_copy_needs_room_beside_the_mount_point_and_the_tree_in_it() {
     let [beside, within] = &plan.space[..] else { panic!("two file systems: {:?}", plan.space) };
     assert!(beside.needed > 72 << 20 && beside.needed < 80 << 20, "{beside:?}");
     assert!(within.needed > 56 << 20 && within.needed < 60 << 20, "what is there goes first: {within:?}");
+    shop.facts.sites[0].outside.as_mut().unwrap().own_kind = "btrfs".into();
+    let needed = shop.plan().space[1].needed;
+    assert!(needed > 64 << 20, "something may have a snapshot of what is there: {needed}");
     shop.facts.sites[0].outside.as_mut().unwrap().space.free_bytes = 70 << 20;
     assert_eq!(shop.codes()[0], "no-space");
     let mut shop = shared();
@@ -333,6 +338,9 @@ fn what_no_copy_brings_back_or_keeps_still_is_refused() {
     let mut shop = shared();
     shop.facts.sites[0].outside.as_mut().unwrap().backdoor = Some("other".into());
     assert_eq!(shop.codes()[0], "mount-backdoor");
+    let mut shop = shared();
+    shop.facts.sites[0].outside.as_mut().unwrap().kind = "tmpfs".into();
+    assert_eq!(shop.codes()[0], "mount-beside-memory");
     let mut shop = shared();
     shop.facts.sites[0].outside.as_mut().unwrap().flagged = Some("/data/fixed".into());
     assert_eq!(shop.codes()[0], "file-flags");
