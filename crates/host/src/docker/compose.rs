@@ -59,6 +59,16 @@ pub struct ComposeProject {
     pub serves: BTreeMap<String, String>,
 }
 
+/// Version 1 is written in Python, and takes a second to come to tell its version; its package tells it at once. Isolated (`-I`), Python
+/// takes nothing in the current directory for that package.
+const STANDALONE_VERSION: &str = r#"program=$(command -v docker-compose) || exit 127
+python=$(head -n 1 -- "$program" | tr -d '\0' | sed -n 's/^#! *\(.*python.*\)/\1/p')
+version=$([ -z "$python" ] || $python -I -c 'import compose; print(compose.__version__)' 2>/dev/null)
+case $version in
+  [0-9]*) printf '%s\n' "$version" ;;
+  *) exec docker-compose version --short ;;
+esac"#;
+
 impl ComposeForm {
     fn program(self) -> Command {
         match self {
@@ -69,7 +79,10 @@ impl ComposeForm {
 
     /// What prints its version: it fails where there is none.
     pub fn version(self) -> Command {
-        self.program().args(["version", "--short"])
+        match self {
+            Self::Plugin => self.program().args(["version", "--short"]),
+            Self::Standalone => Command::new("sh").args(["-c", STANDALONE_VERSION]),
+        }
     }
 }
 
@@ -131,6 +144,31 @@ impl ComposeProject {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_version_of_a_program_that_is_no_python_is_asked_of_itself() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = format!("PATH={}:/usr/bin:/bin", dir.path().display());
+        let asked = || {
+            let words = Command::new("env").arg(path.clone());
+            let command = ComposeForm::Standalone.version();
+            crate::run_local(&words.args(command.words().map(ToOwned::to_owned)))
+        };
+        let program = dir.path().join("docker-compose");
+        for first in ["#!/bin/sh", "#!/bin/sh\n# python", "#! /usr/bin/env -S sh -e"] {
+            std::fs::write(&program, format!("{first}\necho 1.2.3 \"$@\"\n")).unwrap();
+            std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+            assert_eq!(asked().unwrap().stdout, b"1.2.3 version --short\n", "{first}");
+        }
+        // A Python that has no such package, or none that tells a version.
+        std::fs::write(dir.path().join("no-python"), "#!/bin/sh\necho nothing known\n").unwrap();
+        std::fs::set_permissions(dir.path().join("no-python"), std::fs::Permissions::from_mode(0o755))
+            .unwrap();
+        let shebang = format!("#!{}", dir.path().join("no-python").display());
+        std::fs::write(&program, format!("{shebang}\n")).unwrap();
+        assert_eq!(asked().unwrap().stdout, b"nothing known\n");
+    }
 
     #[test]
     fn both_forms_are_told_the_same() {
