@@ -100,6 +100,9 @@ impl Effect for OpenStore {
             }
         }
         cx.host.remove_tree(&self.store)?;
+        if !self.store.starts_with(&self.target) {
+            return Ok(());
+        }
         // Its time and nothing else: somebody may have given it another owner or mode meanwhile.
         let now = cx.host.attributes(&self.target)?;
         let Opened { seconds, nanoseconds, .. } = *before;

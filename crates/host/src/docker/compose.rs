@@ -59,11 +59,13 @@ pub struct ComposeProject {
     pub serves: BTreeMap<String, String>,
 }
 
-/// Version 1 is written in Python, and takes a second to come to tell its version; its package tells it at once. Isolated (`-I`), Python
-/// takes nothing in the current directory for that package.
+/// Version 1 is written in Python, and takes a second to come to tell its version; its package tells it at once. Nothing in the current
+/// directory is taken for that package.
 const STANDALONE_VERSION: &str = r#"program=$(command -v docker-compose) || exit 127
-python=$(head -n 1 -- "$program" | tr -d '\0' | sed -n 's/^#! *\(.*python.*\)/\1/p')
-version=$([ -z "$python" ] || $python -I -c 'import compose; print(compose.__version__)' 2>/dev/null)
+python=$(head -n 1 -- "$program" | tr -d '\0' | sed -nE 's,^#! *(/[^ ]*/python[0-9.]*|/usr/bin/env python[0-9.]*)$,\1,p')
+grep -qE 'compose\.cli|docker-compose==' -- "$program" || python=
+tell='import sys; sys.path[:] = [at for at in sys.path if at]; import compose; print(compose.__version__)'
+version=$([ -z "$python" ] || $python -c "$tell" 2>/dev/null)
 case $version in
   [0-9]*) printf '%s\n' "$version" ;;
   *) exec docker-compose version --short ;;
@@ -162,11 +164,11 @@ mod tests {
             assert_eq!(asked().unwrap().stdout, b"1.2.3 version --short\n", "{first}");
         }
         // A Python that has no such package, or none that tells a version.
-        std::fs::write(dir.path().join("no-python"), "#!/bin/sh\necho nothing known\n").unwrap();
-        std::fs::set_permissions(dir.path().join("no-python"), std::fs::Permissions::from_mode(0o755))
-            .unwrap();
-        let shebang = format!("#!{}", dir.path().join("no-python").display());
-        std::fs::write(&program, format!("{shebang}\n")).unwrap();
+        let python = dir.path().join("python3");
+        std::fs::write(&python, "#!/bin/sh\necho nothing known\n").unwrap();
+        std::fs::set_permissions(&python, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let shebang = format!("#!{}", python.display());
+        std::fs::write(&program, format!("{shebang}\n# compose.cli\n")).unwrap();
         assert_eq!(asked().unwrap().stdout, b"nothing known\n");
     }
 

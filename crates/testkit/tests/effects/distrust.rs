@@ -271,6 +271,23 @@ fn what_is_written_before_a_tree_is_emptied_stays() {
 }
 
 #[test]
+fn an_undoing_that_is_turned_round_copies_anew_what_it_has_put_back() {
+    let it = scenario("a copy from btrfs");
+    let before = it.needed();
+    it.applied(&before, "once");
+    emptied(&it);
+    fs::create_dir(it.store().join("putting-back")).unwrap();
+    it.applied(&before, "turned round");
+    assert!(it.bench.path("target/sub").is_dir(), "it was put back first");
+    // Before the next step begins, the power fails, and a container comes back.
+    fs::write(it.bench.path("target/since"), "worth keeping").unwrap();
+    it.applied(&before, "turned round again");
+    assert!(it.store().join("copy/since").exists());
+    it.undone(&before, "then");
+    assert!(it.bench.path("target/since").exists() && !it.bench.path("target/half").exists());
+}
+
+#[test]
 fn what_was_mounted_or_made_in_a_tree_since_is_not_emptied_with_it() {
     let it = scenario("a copy from btrfs");
     let before = it.needed();

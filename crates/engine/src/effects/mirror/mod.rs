@@ -341,8 +341,8 @@ impl Effect for Mirror {
             return Ok(());
         }
         if self.way == Way::Fill {
-            cx.host.make_dir(&emptying(&self.store), 0o700)?;
-            put_back(&self.staged(), &self.target, true, &self.store, cx)?;
+            let mark = emptying(&self.store);
+            put_back(&self.staged(), &self.target, true, &self.store, Some(&mark), cx)?;
             return Ok(cx.host.make_dir(&self.done(), 0o700)?);
         }
         if self.keep != Keep::InStore {

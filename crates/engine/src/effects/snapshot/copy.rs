@@ -6,7 +6,7 @@ use std::time::Duration;
 use reprise_host::{Attributes, Command};
 use serde::{Deserialize, Serialize};
 
-use super::put_back::{expect_alone, expect_same};
+use super::put_back::{expect_alone, expect_same, synced};
 use super::refused;
 use crate::{Cx, Result};
 
@@ -87,7 +87,11 @@ impl TreeCopy {
     pub(super) fn reopen(&self, store: &Path, cx: &Cx<'_>) -> Result<()> {
         let Some(had) = Self::top(store, cx)? else { return Ok(()) };
         self.expect_mounted(cx)?;
-        cx.host.set_attributes(&self.of, Path::new(""), &had)?;
+        // Where nobody may change them, they are what they were.
+        if cx.host.attributes(&self.of)? != had {
+            cx.host.set_attributes(&self.of, Path::new(""), &had)?;
+            synced(&self.of, cx)?;
+        }
         Ok(cx.host.remove_tree(&store.join(TOP))?)
     }
 

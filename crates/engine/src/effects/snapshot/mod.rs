@@ -134,7 +134,7 @@ impl Snapshot {
 
     fn put_back_all(&self, top: &Path, cx: &Cx<'_>) -> Result<()> {
         for target in &self.targets {
-            put_back(&self.within(top, target)?, target, self.is_mounted(target), &self.store, cx)?;
+            put_back(&self.within(top, target)?, target, self.is_mounted(target), &self.store, None, cx)?;
         }
         Ok(())
     }
@@ -173,6 +173,11 @@ impl Snapshot {
     /// A directory that is there while the snapshot is to be: it tells one that was removed from one that was never taken.
     fn taken(&self) -> PathBuf {
         self.store.join("snapshot-taken")
+    }
+
+    /// Whether what is there is known to be what was there, but for what others wrote: of a copy alone this is known.
+    fn is_untouched(&self, cx: &Cx<'_>) -> Result<bool> {
+        Ok(matches!(self.kind, SnapshotKind::Copy(_)) && cx.host.stat(&emptying(&self.store))?.is_none())
     }
 
     /// Fails when the snapshot was taken, and is gone although nobody put anything back from it.
@@ -295,23 +300,30 @@ impl Effect for Snapshot {
             lvm.finish_merge(cx)?;
         }
         let mut exists = self.exists(cx)?;
+        if exists
+            && !cx.host.pretends()
+            && cx.host.stat(&self.putting_back())?.is_some()
+            && !self.is_untouched(cx)?
+        {
+            self.expect_usable(cx)?;
+            self.put_back_by_name(cx)?;
+            cx.host.remove_dir(&emptying(&self.store))?;
+        }
         if let SnapshotKind::Copy(copy) = &self.kind
             && exists
             && !cx.host.pretends()
-            && cx.host.stat(&emptying(&self.store))?.is_none()
+            && self.is_untouched(cx)?
         {
             // After a reboot, containers may have written to what it is of.
             cx.host.remove_dir(&self.taken())?;
             copy.forget(cx)?;
             exists = false;
         }
-        if exists && !cx.host.pretends() && cx.host.stat(&self.putting_back())?.is_some() {
-            self.expect_usable(cx)?;
-            self.put_back_by_name(cx)?;
-        }
         cx.host.remove_dir(&self.putting_back())?;
         if !exists {
             self.expect_not_lost(cx)?;
+            // What was put back whole is not being emptied any more.
+            cx.host.remove_dir(&emptying(&self.store))?;
             self.take(cx)?;
         }
         Ok(cx.host.make_dir(&self.taken(), 0o700)?)
@@ -322,7 +334,7 @@ impl Effect for Snapshot {
             lvm.finish_merge(cx)?;
         }
         if let SnapshotKind::Copy(copy) = &self.kind
-            && cx.host.stat(&emptying(&self.store))?.is_none()
+            && self.is_untouched(cx)?
         {
             // Nothing was touched yet, and what was written there since stays.
             if cx.host.pretends() {

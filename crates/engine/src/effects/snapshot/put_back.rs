@@ -3,26 +3,32 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use reprise_host::FileKind;
+use reprise_host::{Command, FileKind};
 
 use super::{refused, shell};
 use crate::effects::mirror::is_apart;
 use crate::{Cx, Result};
 
 /// Nobody but who runs this gets in meanwhile: the owner of `$2` could have links lead elsewhere. What a run that was cut off left
-/// behind holds a lock on `$5`, and ends first. Everything in `$2` goes, everything in `$1` is copied there: blocks are shared where the file system can. With `$3`, it is a
+/// behind holds a lock on `$5`, and ends first. The directory `$6` is made, and on disk, before anything changes. Everything in `$2` goes, everything in `$1` is copied there: blocks are shared where the file system can. With `$3`, it is a
 /// file system of its own, and what Reprise keeps there and what mkfs made is left alone. Can be run again wherever it was
 /// cut off. A file that was made immutable since would stop it half-way.
 const PUT_BACK: &str = r#"set -e
-from=$1 to=$2 mounted=$3 known=$4 lock=$5
+from=$1 to=$2 mounted=$3 known=$4 lock=$5 mark=$6
 [ -d "$from" ] || { echo 'Not a directory' >&2; exit 1; }
 cd -- "$to"
 [ "$(stat -c %D:%i .)" = "$known" ] || { echo 'Another directory is there now' >&2; exit 1; }
 to=.
 if [ -d "$lock" ] && command -v flock >/dev/null; then
   exec 9<"$lock"
-  flock -w 600 9 || { echo 'An earlier attempt is still at work here' >&2; exit 1; }
+  waited=0
+  until flock -n 9; do
+    [ $waited -lt 3600 ] || { echo 'An earlier attempt is still at work here: try again when it has ended' >&2; exit 1; }
+    waited=$((waited + 1))
+    sleep 1
+  done
 fi
+[ -z "$mark" ] || { mkdir -p -m 700 -- "$mark"; sync -f -- "$mark"; }
 chown "$(id -u):$(id -g)" .
 chmod 700 .
 names() {
@@ -67,12 +73,14 @@ find . -xdev -mindepth 1 \( -path "${apart}lost+found" -o -path "${apart}.repris
     if devices.all(|device| Some(device) == own) { Ok(()) } else { refuse("a file system".to_owned()) }
 }
 
-/// Makes `to` what `from` is; it is a file system of its own or not. `lock` is a private directory.
+/// Makes `to` what `from` is; it is a file system of its own or not. `lock` is a private directory, `mark` one that is made before
+/// anything changes.
 pub(in crate::effects) fn put_back(
     from: &Path,
     to: &Path,
     is_mounted: bool,
     lock: &Path,
+    mark: Option<&Path>,
     cx: &Cx<'_>,
 ) -> Result<()> {
     expect_alone(to, is_mounted, cx)?;
@@ -89,9 +97,17 @@ pub(in crate::effects) fn put_back(
     };
     let mounted = if is_mounted { "mounted" } else { "" };
     let script = shell(PUT_BACK, &[from, to]).args([mounted, &known]);
-    cx.host.run(&script.arg(lock.to_string_lossy().into_owned()))?;
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    cx.host.run(&script.args([text(lock), mark.map(text).unwrap_or_default()]))?;
     expect_same(from, to, is_mounted, cx)?;
-    Ok(cx.host.set_attributes(to, Path::new(""), &cx.host.attributes(from)?)?)
+    cx.host.set_attributes(to, Path::new(""), &cx.host.attributes(from)?)?;
+    synced(to, cx)
+}
+
+/// What was done at `path` is on disk when this returns.
+pub(super) fn synced(path: &Path, cx: &Cx<'_>) -> Result<()> {
+    let sync = Command::new("sync").args(["-f", "--"]).arg(path.to_string_lossy().into_owned());
+    Ok(cx.host.run(&sync.limit(std::time::Duration::from_hours(1))).map(drop)?)
 }
 
 /// Fails unless `to`, a copy of `from`, has as many names, files and bytes. `is_mounted`: one of the two is a file system of its
