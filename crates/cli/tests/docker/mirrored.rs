@@ -10,7 +10,7 @@ use reprise_testkit::{OnFile, Sshd, subvolume};
 
 use crate::conflicts::let_hours_pass;
 use crate::remote::declare;
-use crate::support::{Damage, Ended, OWNER_LABEL, Shop, Tree, Trees, assert_same, owner, run};
+use crate::support::{Damage, Ended, OWNER_LABEL, Shop, Tree, Trees, assert_same, docker, owner, run};
 
 /// A shop whose volume lies on a file system of that kind, backed up.
 fn with_volume_on(kind: &str) -> (Shop, OnFile) {
@@ -132,6 +132,25 @@ fn without_room_for_a_copy_beside_a_mount_point_or_with_memory_there_it_is_refus
     unmount(&above);
     assert!(seen.stdout.contains("is in memory"), "{}", seen.stdout);
     refused.expect(2).says(&["are needed on its file system", "mount the file system one directory higher"]);
+}
+
+#[test]
+fn a_container_that_gets_at_a_mount_point_by_another_path_is_known_whether_it_runs_or_not() {
+    let (shop, disk) = with_project_as_ext4();
+    let elsewhere = shop.sandbox.dir.join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    run(Command::new("mount").arg("--bind").arg(disk.path()).arg(&elsewhere)).expect(0);
+    let (foreign, mount) = (format!("{}-foreign", shop.name), format!("{}:/elsewhere", elsewhere.display()));
+    let label = format!("{OWNER_LABEL}={}", owner());
+    docker(["create", "--label", &label, "--name", &foreign, "-v", &mount, "reprise-test/web:1"]);
+    let seen = shop.restore(&["--dry-run"]);
+    docker(["start", &foreign]);
+    let refused = shop.restore(&[]);
+    docker(["rm", "-f", &foreign]);
+    run(Command::new("umount").arg(&elsewhere)).expect(0);
+    let seen = seen.expect(0);
+    assert!(seen.stdout.contains("is copied to"), "it may be started any time: {}", seen.stdout);
+    refused.expect(2).says(&["by another path", "Stop"]);
 }
 
 #[test]

@@ -253,14 +253,18 @@ fn is_shared(host: &dyn Host, site: &Site, containers: &[Container]) -> Result<b
     }
     let mut mounts = containers.iter().flat_map(|container| &container.mounts).filter(|mount| mount.writable);
     Ok(mounts.any(|mount| site.target.starts_with(&mount.source))
-        || backdoor(host, site, containers)?.is_some())
+        || backdoor(host, site, containers.iter())?.is_some())
 }
 
-/// The container that may write to all of the file system that is mounted at `site` by another path. One that sees no more
-/// than a part of it is at a path below.
-fn backdoor(host: &dyn Host, site: &Site, containers: &[Container]) -> Result<Option<String>, SurveyError> {
+/// The one of `containers` that may write to all of the file system that is mounted at `site` by another path. One that sees no
+/// more than a part of it is at a path below.
+fn backdoor<'c>(
+    host: &dyn Host,
+    site: &Site,
+    containers: impl Iterator<Item = &'c Container>,
+) -> Result<Option<String>, SurveyError> {
     let own = site.present.as_ref().map(|present| present.device);
-    for container in containers.iter().filter(|container| container.running) {
+    for container in containers {
         for mount in container.mounts.iter().filter(|mount| mount.writable) {
             let by_path = mount.source.starts_with(&site.target) || site.target.starts_with(&mount.source);
             if !by_path && host.stat(&mount.source)?.map(|stat| stat.device) == own {
@@ -296,7 +300,8 @@ du -sxB1 -- "$2" 2>/dev/null | head -n 1 | cut -f 1; du -sx --inodes -- "$2" 2>/
         entries,
         bytes,
         flagged: flagged(host, &site.target, true)?,
-        backdoor: backdoor(host, site, containers)?,
+        // While the tree is copied and filled; one that is down does nothing meanwhile.
+        backdoor: backdoor(host, site, containers.iter().filter(|container| container.running))?,
     })
 }
 
