@@ -35,6 +35,8 @@ pub use volume::CreateVolume;
 use std::path::Path;
 
 use reprise_host::{FileKind, quote};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::{Cx, Error, Result};
 
@@ -60,6 +62,27 @@ fn fail(path: &Path, why: &str) -> String {
 
 fn refused(what: &Path, why: impl Into<String>, hint: &'static str) -> Error {
     Error::Refused { what: what.display().to_string(), why: why.into(), hint }
+}
+
+/// What [`write_record`] wrote at `path`, of at most `limit` bytes; nothing where there is none.
+fn read_record<T: DeserializeOwned>(path: &Path, limit: u64, cx: &Cx<'_>) -> Result<Option<T>> {
+    if cx.host.stat(path)?.is_none() {
+        return Ok(None);
+    }
+    serde_json::from_slice(&cx.host.read(path, limit)?).map(Some).map_err(|error| {
+        refused(
+            path,
+            format!("cannot be read: {error}"),
+            "it was written by another version of Reprise; use that one for this operation",
+        )
+    })
+}
+
+/// Writes down at `path` what must be known after a cut: it is there whole, and on disk, or not at all.
+fn write_record<T: Serialize>(path: &Path, record: &T, cx: &Cx<'_>) -> Result<()> {
+    let text = serde_json::to_vec(record)
+        .map_err(|error| refused(path, error.to_string(), "this is a mistake of Reprise's"))?;
+    Ok(cx.host.write(path, &text)?)
 }
 
 /// Fails unless `path` is a directory that can hold something new.

@@ -30,14 +30,19 @@ pub struct Opened {
     nanoseconds: u32,
 }
 
-/// Where `store` lies in `target`, a file system of its own, and is not there: fails unless that is mounted, as it may well
-/// hold it.
-pub(super) fn expect_mounted(target: &Path, store: &Path, cx: &Cx<'_>) -> Result<()> {
+/// Whether what is at `path` lies on another device than the directory around it.
+pub(super) fn is_other_device(path: &Path, cx: &Cx<'_>) -> Result<bool> {
     let device = |path: Option<&Path>| -> Result<Option<u64>> {
         let stat = path.map(|path| cx.host.stat(path)).transpose()?.flatten();
         Ok(stat.map(|stat| stat.device))
     };
-    if !store.starts_with(target) || device(Some(target))? != device(target.parent())? {
+    Ok(device(Some(path))? != device(path.parent())?)
+}
+
+/// Where `store` lies in `target`, a file system of its own, and is not there: fails unless that is mounted, as it may well
+/// hold it.
+pub(super) fn expect_mounted(target: &Path, store: &Path, cx: &Cx<'_>) -> Result<()> {
+    if !store.starts_with(target) || is_other_device(target, cx)? {
         return Ok(());
     }
     Err(refused(target, "is not mounted, so what is kept in it cannot be removed", "mount it and try again"))

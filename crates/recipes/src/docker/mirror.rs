@@ -28,6 +28,11 @@ impl Put {
         !matches!(self, Self::Mirror(way, _) if !way.is_staged())
     }
 
+    /// Whether nothing is kept in the file system that it goes to.
+    pub fn is_filled(&self) -> bool {
+        matches!(self, Self::Mirror(Way::Fill, _))
+    }
+
     /// Where the tree is put together before it takes its place.
     pub fn staged(&self, site: &Site, request: &Request<'_>) -> Option<PathBuf> {
         match self {
@@ -102,7 +107,7 @@ fn is_mounted(site: &Site) -> bool {
 /// Whether nothing may be kept in the file system that is restored into: others may write there, or nobody knows yet what
 /// containers that are made anew will mount.
 fn is_exposed(site: &Site, remaking: bool) -> bool {
-    site.is_shared || remaking && is_mounted(site) && site.present.is_some()
+    site.outside.is_some() && (site.is_shared || remaking)
 }
 
 /// A directory on the target's own file system: beside it, or in it where it is a file system.
@@ -159,7 +164,7 @@ pub(super) fn findings(request: &Request<'_>, facts: &Facts, puts: &[Put], remak
 /// What another operation keeps in a mount point would be swallowed by a second one, and its rollback find nothing.
 fn in_use(site: &Site, put: &Put) -> Option<Finding> {
     let store = site.stores.first()?;
-    if matches!(put, Put::Mirror(Way::Fill, _)) {
+    if put.is_filled() {
         // Whoever made it there: it is left alone.
         let message = Message::new("store-left").text("store", store.display());
         return Some(Finding::new(Severity::Info, message).about(site.item.reference()));
@@ -172,19 +177,17 @@ fn in_use(site: &Site, put: &Put) -> Option<Finding> {
 /// Whoever can write where something is kept could have another thing put back, or removed, by who rolls back. Outside of the
 /// file system nothing is in reach of those that are stopped; one that gets at it by another way is not.
 fn shared(site: &Site, put: &Put, remaking: bool) -> Option<Finding> {
-    let Put::Mirror(way, _) = put else { return None };
     let message = |key| Message::new(key).text("path", site.target.display());
-    let backdoor = site.outside.as_ref().and_then(|outside| outside.backdoor.as_ref());
-    let (found, advice) = match (way, backdoor) {
-        _ if *way == Way::Fill && site.outside.as_ref().is_some_and(Outside::is_in_memory) => {
+    let (found, advice) = match (&site.outside, put) {
+        (Some(outside), Put::Mirror(Way::Fill, _)) if outside.is_in_memory() => {
             (message("mount-beside-memory"), message("mount-beside-memory-advice"))
         }
-        (Way::Fill, None) => return None,
-        (Way::Fill, Some(container)) => (
-            message("mount-backdoor").text("container", container),
-            message("mount-backdoor-advice").text("container", container),
-        ),
-        _ if is_exposed(site, remaking) => {
+        (Some(Outside { backdoor, .. }), Put::Mirror(Way::Fill, _)) => {
+            let container = backdoor.as_ref()?;
+            let found = message("mount-backdoor").text("container", container);
+            (found, message("mount-backdoor-advice").text("container", container))
+        }
+        (Some(_), Put::Mirror(..)) if is_exposed(site, remaking) => {
             let above = site.target.parent().unwrap_or(&site.target);
             (message("mount-shared"), message("mount-shared-advice").text("above", above.display()))
         }
@@ -202,18 +205,15 @@ fn seen(site: &Site, put: &Put, facts: &Facts) -> Option<Finding> {
     let container = facts.containers.iter().find(|container| container.may_write_to(store))?;
     let message = Message::new("container-sees-kept").text("path", site.target.display());
     let finding = Finding::new(Severity::Blocker, message.text("container", &container.name));
-    let key = match put {
-        Put::Mirror(Way::Fill, _) => "container-sees-beside-advice",
-        _ => "container-sees-kept-advice",
-    };
+    let key = if put.is_filled() { "container-sees-beside-advice" } else { "container-sees-kept-advice" };
     let advice = Message::new(key).text("container", &container.name);
     Some(finding.about(site.item.reference()).advise(advice))
 }
 
 /// What cannot be moved, or not be put back as it was.
 fn flagged(site: &Site, put: &Put) -> Option<Finding> {
-    let (path, advice) = match (put, &site.outside) {
-        (Put::Mirror(Way::Fill, _), Some(outside)) => (outside.flagged.as_ref()?, "file-flags-copy-advice"),
+    let (path, advice) = match &site.outside {
+        Some(outside) if put.is_filled() => (outside.flagged.as_ref()?, "file-flags-copy-advice"),
         _ => (site.flagged.as_ref()?, "file-flags-advice"),
     };
     let finding = Finding::new(Severity::Blocker, Message::new("file-flags").text("path", path.display()));

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use reprise_engine::{SpaceNeed, Way};
+use reprise_engine::SpaceNeed;
 use reprise_host::Space;
 use reprise_model::{Finding, Message, Severity};
 
@@ -35,8 +35,8 @@ pub(super) fn needs<'a>(sites: &'a [Site], puts: &[Put]) -> Vec<Need<'a>> {
     };
     for (site, put) in sites.iter().zip(puts).filter(|(_, put)| put.is_staged()) {
         let comes = (footprint(site.item.bytes, site.item.entries), site.item.entries);
-        match (put, &site.outside) {
-            (Put::Mirror(Way::Fill, _), Some(outside)) => {
+        match &site.outside {
+            Some(outside) if put.is_filled() => {
                 let is = (outside.bytes, outside.entries);
                 let beside = site.target.parent().unwrap_or(&site.target);
                 add(beside, &outside.space, comes, "no-space-beside-advice");

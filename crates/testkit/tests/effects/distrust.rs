@@ -244,6 +244,14 @@ fn an_owner_and_mode_that_were_given_since_outlive_the_store() {
     assert_eq!(mode & 0o7777, 0o710);
 }
 
+/// A tree that was copied, and what undoes that.
+fn copied() -> (Scenario, Value) {
+    let it = scenario("a copy from btrfs");
+    let before = it.needed();
+    it.applied(&before, "once");
+    (it, before)
+}
+
 /// The next step has begun to empty what the copy is of.
 fn emptied(it: &Scenario) {
     fs::create_dir(it.store().join("emptying")).unwrap();
@@ -254,9 +262,7 @@ fn emptied(it: &Scenario) {
 #[test]
 fn what_is_written_before_a_tree_is_emptied_stays() {
     for goes_on in [true, false] {
-        let it = scenario("a copy from btrfs");
-        let before = it.needed();
-        it.applied(&before, "once");
+        let (it, before) = copied();
         // After a power cut, a container came back.
         fs::write(it.bench.path("target/since"), "worth keeping").unwrap();
         if goes_on {
@@ -272,9 +278,7 @@ fn what_is_written_before_a_tree_is_emptied_stays() {
 
 #[test]
 fn an_undoing_that_is_turned_round_copies_anew_what_it_has_put_back() {
-    let it = scenario("a copy from btrfs");
-    let before = it.needed();
-    it.applied(&before, "once");
+    let (it, before) = copied();
     emptied(&it);
     fs::create_dir(it.store().join("putting-back")).unwrap();
     it.applied(&before, "turned round");
@@ -320,9 +324,7 @@ fn what_was_mounted_or_made_in_a_tree_since_is_not_emptied_with_it() {
 
 #[test]
 fn a_copy_that_somebody_changed_into_something_else_is_not_put_back() {
-    let it = scenario("a copy from btrfs");
-    let before = it.needed();
-    it.applied(&before, "once");
+    let (it, before) = copied();
     emptied(&it);
     let (copy, aside) = (it.store().join("copy"), it.bench.path("aside"));
     fs::rename(&copy, &aside).unwrap();

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use self::sound::gone;
 use super::snapshot::{emptying, put_back};
 use super::store::expect_mounted;
-use super::{expect_directory, fail, refused};
+use super::{expect_directory, fail, read_record, refused, write_record};
 use crate::{Cx, Effect, Error, Observed, Result, Script};
 
 /// Which names move.
@@ -178,17 +178,7 @@ impl Mirror {
     /// What moved, or was to. Whoever can write into the target may have written that: it is not believed.
     fn record(&self, cx: &Cx<'_>) -> Result<Option<Record>> {
         let path = self.moves();
-        if !Self::is_at(&path, cx)? {
-            return Ok(None);
-        }
-        let text = cx.host.read(&path, RECORD_LIMIT)?;
-        let record: Record = serde_json::from_slice(&text).map_err(|error| {
-            refused(
-                &path,
-                format!("cannot be read: {error}"),
-                "it was written by another version of Reprise; use that one for this operation",
-            )
-        })?;
+        let Some(record) = read_record::<Record>(&path, RECORD_LIMIT, cx)? else { return Ok(None) };
         record.expect_sound(self).map_err(|why| {
             refused(
                 &path,
@@ -204,9 +194,7 @@ impl Mirror {
     }
 
     fn write(&self, record: &Record, cx: &Cx<'_>) -> Result<()> {
-        let text = serde_json::to_vec(record)
-            .map_err(|error| refused(&self.moves(), error.to_string(), "this is a mistake of Reprise's"))?;
-        Ok(cx.host.write(&self.moves(), &text)?)
+        write_record(&self.moves(), record, cx)
     }
 
     /// What services wrote since the end of this step into files that it left as they were was never kept: those are as

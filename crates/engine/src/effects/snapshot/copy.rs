@@ -7,7 +7,8 @@ use reprise_host::{Attributes, Command};
 use serde::{Deserialize, Serialize};
 
 use super::put_back::{expect_alone, expect_same, synced};
-use super::refused;
+use crate::effects::store::is_other_device;
+use crate::effects::{read_record, refused, write_record};
 use crate::{Cx, Result};
 
 /// Where what the tree's top had is written down.
@@ -72,9 +73,7 @@ impl TreeCopy {
             had
         } else {
             let had = cx.host.attributes(&self.of)?;
-            let text = serde_json::to_vec(&had)
-                .map_err(|error| refused(&self.of, error.to_string(), "this is a mistake of Reprise's"))?;
-            cx.host.write(&store.join(TOP), &text)?;
+            write_record(&store.join(TOP), &had, cx)?;
             had
         };
         let mut private = Attributes { mode: 0o700, uid: cx.host.user(), ..had.clone() };
@@ -96,41 +95,28 @@ impl TreeCopy {
     }
 
     fn top(store: &Path, cx: &Cx<'_>) -> Result<Option<Attributes>> {
-        let path = store.join(TOP);
-        if cx.host.stat(&path)?.is_none() {
-            return Ok(None);
-        }
-        let text = cx.host.read(&path, 1 << 20)?;
-        serde_json::from_slice(&text).map(Some).map_err(|error| {
-            refused(
-                &path,
-                format!("cannot be read: {error}"),
-                "it was written by another version of Reprise: use that",
-            )
-        })
+        read_record(&store.join(TOP), 1 << 20, cx)
     }
 
-    /// Removes the copy. Half removed, it must not be taken for one.
+    /// Removes the copy, whole or not; fine when it is gone. Half removed, it must not be taken for one.
     pub(super) fn forget(&self, cx: &Cx<'_>) -> Result<()> {
-        self.forget_partial(cx)?;
-        cx.host.rename(&self.at, &self.partial())?;
-        self.forget_partial(cx)
-    }
-
-    /// Removes what is no whole copy.
-    pub(super) fn forget_partial(&self, cx: &Cx<'_>) -> Result<()> {
-        Ok(cx.host.remove_tree(&self.partial())?)
+        let partial = self.partial();
+        if cx.host.stat(&self.at)?.is_some() {
+            cx.host.remove_tree(&partial)?;
+            cx.host.rename(&self.at, &partial)?;
+        }
+        Ok(cx.host.remove_tree(&partial)?)
     }
 
     /// Fails unless what was copied is mounted: while it is not, another directory is there.
     pub(super) fn expect_mounted(&self, cx: &Cx<'_>) -> Result<()> {
-        let device = |path: &Path| Ok::<_, crate::Error>(cx.host.stat(path)?.map(|stat| stat.device));
-        let above = self.of.parent().unwrap_or(&self.of);
-        match device(&self.of)? {
-            Some(own) if device(above)? != Some(own) => Ok(()),
-            // A part of the same file system.
-            Some(_) if cx.host.mounts_within(&self.of)?.contains(&self.of) => Ok(()),
-            _ => Err(refused(&self.of, "is not mounted", "mount what belongs there and try again")),
+        // A part of the same file system may be mounted there, too.
+        let is_mounted = || -> Result<bool> {
+            Ok(is_other_device(&self.of, cx)? || cx.host.mounts_within(&self.of)?.contains(&self.of))
+        };
+        if cx.host.stat(&self.of)?.is_some() && is_mounted()? {
+            return Ok(());
         }
+        Err(refused(&self.of, "is not mounted", "mount what belongs there and try again"))
     }
 }

@@ -300,24 +300,18 @@ impl Effect for Snapshot {
             lvm.finish_merge(cx)?;
         }
         let mut exists = self.exists(cx)?;
-        if exists
-            && !cx.host.pretends()
-            && cx.host.stat(&self.putting_back())?.is_some()
-            && !self.is_untouched(cx)?
-        {
-            self.expect_usable(cx)?;
-            self.put_back_by_name(cx)?;
-            cx.host.remove_dir(&emptying(&self.store))?;
-        }
-        if let SnapshotKind::Copy(copy) = &self.kind
-            && exists
-            && !cx.host.pretends()
-            && self.is_untouched(cx)?
-        {
-            // After a reboot, containers may have written to what it is of.
-            cx.host.remove_dir(&self.taken())?;
-            copy.forget(cx)?;
-            exists = false;
+        if exists && !cx.host.pretends() {
+            if cx.host.stat(&self.putting_back())?.is_some() && !self.is_untouched(cx)? {
+                self.expect_usable(cx)?;
+                self.put_back_by_name(cx)?;
+                cx.host.remove_dir(&emptying(&self.store))?;
+            }
+            if self.is_untouched(cx)? {
+                // After a reboot, containers may have written to what it is of.
+                cx.host.remove_dir(&self.taken())?;
+                self.delete(cx)?;
+                exists = false;
+            }
         }
         cx.host.remove_dir(&self.putting_back())?;
         if !exists {
@@ -343,7 +337,7 @@ impl Effect for Snapshot {
             copy.reopen(&self.store, cx)?;
             cx.host.remove_dir(&self.taken())?;
             cx.host.remove_dir(&self.putting_back())?;
-            return if self.exists(cx)? { copy.forget(cx) } else { copy.forget_partial(cx) };
+            return copy.forget(cx);
         }
         if self.exists(cx)? {
             expect_undisturbed(&self.targets, Some(&self.store), &self.users, cx)?;
@@ -365,7 +359,7 @@ impl Effect for Snapshot {
         if let SnapshotKind::Copy(copy) = &self.kind {
             // Last: while it is there, what is copied may be all there is.
             cx.host.remove_dir(&emptying(&self.store))?;
-            copy.forget_partial(cx)?;
+            copy.forget(cx)?;
             copy.reopen(&self.store, cx)?;
         }
         Ok(cx.host.remove_dir(&self.putting_back()).map(drop)?)

@@ -10,9 +10,10 @@ use crate::effects::mirror::is_apart;
 use crate::{Cx, Result};
 
 /// Nobody but who runs this gets in meanwhile: the owner of `$2` could have links lead elsewhere. What a run that was cut off left
-/// behind holds a lock on `$5`, and ends first. The directory `$6` is made, and on disk, before anything changes. Everything in `$2` goes, everything in `$1` is copied there: blocks are shared where the file system can. With `$3`, it is a
-/// file system of its own, and what Reprise keeps there and what mkfs made is left alone. Can be run again wherever it was
-/// cut off. A file that was made immutable since would stop it half-way.
+/// behind holds a lock on `$5`, and ends first. The directory `$6` is made, and on disk, before anything changes. Then everything
+/// in `$2` goes, and everything in `$1` is copied there: blocks are shared where the file system can. With `$3`, it is a file
+/// system of its own, and what Reprise keeps there and what mkfs made is left alone. Can be run again wherever it was cut off. A
+/// file that was made immutable since would stop it half-way.
 const PUT_BACK: &str = r#"set -e
 from=$1 to=$2 mounted=$3 known=$4 lock=$5 mark=$6
 [ -d "$from" ] || { echo 'Not a directory' >&2; exit 1; }
