@@ -5,6 +5,7 @@
 //! Borg 1.x, `compress.pyx`.
 
 use std::io::Read;
+use std::ops::Range;
 
 use flate2::read::ZlibDecoder;
 use liblzma::read::XzDecoder;
@@ -26,6 +27,32 @@ const LZ4_FIRST_GUESS: usize = 1 << 20;
 /// What undoing lzma may take: the dictionary of Borg's highest preset, 64 MiB, and what is around it.
 const LZMA_MEMORY: u64 = 80 << 20;
 
+/// Where the content of compressed data lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Unpacked {
+    /// Within the data, which was not compressed.
+    Within(Range<usize>),
+    /// In the room given for it: its first bytes.
+    Out(usize),
+}
+
+impl Unpacked {
+    /// The content, given both.
+    pub fn of<'o>(&self, data: &'o [u8], out: &'o [u8]) -> &'o [u8] {
+        match self {
+            Self::Within(range) => &data[range.clone()],
+            Self::Out(len) => &out[..*len],
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Within(range) => range.len(),
+            Self::Out(len) => *len,
+        }
+    }
+}
+
 /// Undoes compression, keeping its working memory.
 #[derive(Default)]
 pub(crate) struct Decompressor {
@@ -38,13 +65,15 @@ impl Decompressor {
     /// The content of `data`: within it where it is not compressed, else in `out`, whose own content and length mean
     /// nothing (it never becomes shorter, so that it is not filled with zeros again). If `size` is given, the result has
     /// that many bytes.
-    pub fn run<'o>(
+    pub fn run(
         &mut self,
         id: &Id,
-        data: &'o [u8],
+        data: &[u8],
         size: Option<u32>,
-        out: &'o mut Vec<u8>,
-    ) -> Result<&'o [u8], Error> {
+        out: &mut Vec<u8>,
+    ) -> Result<Unpacked, Error> {
+        /// The method, and for what is obfuscated the length of what is inside.
+        const OBFUSCATED: usize = 2 + 4;
         let failed = |reason: &str| Error::integrity(*id, reason);
         let limit = size.map_or(MAX_UNSIZED, |size| size as usize);
         if size.is_some() && limit > MAX_CHUNK {
@@ -53,14 +82,15 @@ impl Decompressor {
         let (method, body) = data.split_first_chunk::<2>().ok_or_else(|| failed("it is cut off"))?;
         let content = match method {
             [0, 0] if body.len() > limit => return Err(failed("it is larger than recorded")),
-            [0, 0] => body,
-            [1, 0] => self.lz4(body, size, limit, out).map_err(failed)?,
+            [0, 0] => Unpacked::Within(data.len() - body.len()..data.len()),
+            [1, 0] => Unpacked::Out(self.lz4(body, size, limit, out).map_err(failed)?),
             [2, 0] => {
                 let stream =
                     Stream::new_stream_decoder(LZMA_MEMORY, 0).map_err(|_| failed("xz cannot be set up"))?;
-                read_limited(XzDecoder::new_stream(body, stream), limit, out).map_err(failed)?
+                let xz = XzDecoder::new_stream(body, stream);
+                Unpacked::Out(read_limited(xz, limit, out).map_err(failed)?)
             }
-            [3, 0] => self.zstd(body, limit, out).map_err(failed)?,
+            [3, 0] => Unpacked::Out(self.zstd(body, limit, out).map_err(failed)?),
             [4, 0] => {
                 // The method inside may be any but this one: no nesting, so no recursion by hostile data.
                 let (len, inner) = body.split_first_chunk::<4>().ok_or_else(|| failed("it is cut off"))?;
@@ -68,10 +98,15 @@ impl Decompressor {
                     .get(..u32::from_be_bytes(*len) as usize)
                     .filter(|inner| !inner.starts_with(&[4, 0]))
                     .ok_or_else(|| failed("its padding is wrong"))?;
-                return self.run(id, inner, size, out);
+                return Ok(match self.run(id, inner, size, out)? {
+                    Unpacked::Within(range) => {
+                        Unpacked::Within(range.start + OBFUSCATED..range.end + OBFUSCATED)
+                    }
+                    out @ Unpacked::Out(_) => out,
+                });
             }
             [cmf, flg] if cmf & 0x0f == 8 && u16::from_be_bytes([*cmf, *flg]) % 31 == 0 => {
-                read_limited(ZlibDecoder::new(data), limit, out).map_err(failed)?
+                Unpacked::Out(read_limited(ZlibDecoder::new(data), limit, out).map_err(failed)?)
             }
             _ => return Err(failed("it is compressed in an unknown way")),
         };
@@ -82,13 +117,13 @@ impl Decompressor {
     }
 
     /// A raw lz4 block does not tell its size: it is known, or guessed with growing guesses.
-    fn lz4<'o>(
+    fn lz4(
         &mut self,
         body: &[u8],
         size: Option<u32>,
         limit: usize,
-        out: &'o mut Vec<u8>,
-    ) -> Result<&'o [u8], &'static str> {
+        out: &mut Vec<u8>,
+    ) -> Result<usize, &'static str> {
         const DAMAGED: &str = "its lz4 data is damaged";
         let most = body.len().saturating_mul(LZ4_RATIO).saturating_add(LZ4_RATIO).min(limit);
         let decode = |into: &mut Vec<u8>, size| {
@@ -97,11 +132,7 @@ impl Decompressor {
             lz4::block::decompress_to_buffer(body, Some(size as i32), room(into, size))
         };
         if let Some(size) = size.map(|size| size as usize) {
-            if size > most {
-                return Err(DAMAGED);
-            }
-            let written = decode(out, size).map_err(|_| DAMAGED)?;
-            return Ok(&out[..written]);
+            return if size > most { Err(DAMAGED) } else { decode(out, size).map_err(|_| DAMAGED) };
         }
         let mut guess = (body.len() * 3).max(LZ4_FIRST_GUESS).min(most);
         let written = loop {
@@ -118,15 +149,10 @@ impl Decompressor {
         if self.guessed.len() > MAX_CHUNK + LZ4_SLACK {
             self.guessed = Vec::new();
         }
-        Ok(out)
+        Ok(written)
     }
 
-    fn zstd<'o>(
-        &mut self,
-        body: &[u8],
-        limit: usize,
-        out: &'o mut Vec<u8>,
-    ) -> Result<&'o [u8], &'static str> {
+    fn zstd(&mut self, body: &[u8], limit: usize, out: &mut Vec<u8>) -> Result<usize, &'static str> {
         let size = zstd::zstd_safe::get_frame_content_size(body).ok().flatten();
         let size = size.ok_or("its zstd frame does not tell its size")? as usize;
         if size > limit {
@@ -136,9 +162,8 @@ impl Decompressor {
             Some(decoder) => decoder,
             none => none.insert(zstd::bulk::Decompressor::new().map_err(|_| "zstd cannot be set up")?),
         };
-        let out = room(out, size);
-        match decoder.decompress_to_buffer(body, out) {
-            Ok(written) if written == size => Ok(out),
+        match decoder.decompress_to_buffer(body, room(out, size)) {
+            Ok(written) if written == size => Ok(size),
             _ => Err("its zstd data is damaged"),
         }
     }
@@ -152,11 +177,11 @@ fn room(out: &mut Vec<u8>, size: usize) -> &mut [u8] {
     &mut out[..size]
 }
 
-/// Reads a stream to its end, at most `limit` bytes.
-fn read_limited(stream: impl Read, limit: usize, out: &mut Vec<u8>) -> Result<&[u8], &'static str> {
+/// Reads a stream to its end, at most `limit` bytes. Returns how many there are.
+fn read_limited(stream: impl Read, limit: usize, out: &mut Vec<u8>) -> Result<usize, &'static str> {
     out.clear();
     stream.take(limit as u64 + 1).read_to_end(out).map_err(|_| "its compressed data is damaged")?;
-    if out.len() > limit { Err("it is larger than recorded") } else { Ok(out) }
+    if out.len() > limit { Err("it is larger than recorded") } else { Ok(out.len()) }
 }
 
 #[cfg(test)]
@@ -170,7 +195,8 @@ mod tests {
 
     fn run(data: &[u8], size: Option<u32>) -> Result<Vec<u8>, Error> {
         let mut out = b"what was there before".to_vec();
-        Decompressor::default().run(&Id::MANIFEST, data, size, &mut out).map(<[u8]>::to_vec)
+        let unpacked = Decompressor::default().run(&Id::MANIFEST, data, size, &mut out)?;
+        Ok(unpacked.of(data, &out).to_vec())
     }
 
     fn lz4_block(content: &[u8]) -> Vec<u8> {

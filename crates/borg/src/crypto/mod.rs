@@ -13,6 +13,7 @@
 
 pub(crate) mod blob;
 mod cipher;
+mod lanes;
 mod locate;
 mod sha256;
 mod tam;
@@ -27,6 +28,7 @@ use zeroize::Zeroizing;
 use crate::{Error, Id};
 
 use cipher::Hash;
+pub(crate) use lanes::Lanes;
 pub use locate::PassphraseError;
 pub(crate) use locate::{KeySource, find};
 pub(crate) use tam::{Authenticity, authenticate};
@@ -166,6 +168,16 @@ impl Key {
         self.secrets.tam_required
     }
 
+    /// What objects are called by.
+    pub fn id(&self) -> &Hash {
+        &self.id
+    }
+
+    /// What authenticates them.
+    pub fn mac(&self) -> &Hash {
+        &self.mac
+    }
+
     /// Whether `data` is the object called `id`.
     pub fn check_id(&self, id: &Id, data: &[u8]) -> Result<(), Error> {
         matches(id, &self.id.of(data))
@@ -180,51 +192,40 @@ impl Key {
 
     /// Verifies the envelope and decrypts in place; what remains is compressed, and still to be checked against `id`.
     pub fn open<'b>(&self, id: &Id, sealed: &'b mut [u8]) -> Result<&'b mut [u8], Error> {
-        let envelope = self.envelope(*id, sealed)?;
-        let hash = envelope.mac.map(|_| self.mac.of(envelope.text));
-        self.decrypt(envelope, hash)
+        let Envelope { mac, text } = self.envelope(id, sealed)?;
+        let text = &mut sealed[text..];
+        let Some(mac) = mac else { return Ok(text) };
+        let hash = self.mac.of(text);
+        let plain = self.decrypt(id, &mac, &hash, text)?;
+        Ok(&mut text[plain..])
     }
 
-    /// [`Key::open`] of each: sooner than one after the other.
-    pub fn open_each<'b>(&self, objects: Vec<(Id, &'b mut [u8])>) -> Vec<Result<&'b mut [u8], Error>> {
-        let envelopes: Vec<Result<Envelope<'b>, Error>> =
-            objects.into_iter().map(|(id, sealed)| self.envelope(id, sealed)).collect();
-        let authenticated = envelopes.iter().flatten().filter(|envelope| envelope.mac.is_some());
-        let texts: Vec<&[u8]> = authenticated.map(|envelope| &*envelope.text).collect();
-        let mut hashes = self.mac.of_each(&texts).into_iter();
-        let open = |envelope: Result<Envelope<'b>, Error>| {
-            let envelope = envelope?;
-            let hash = envelope.mac.and_then(|_| hashes.next());
-            self.decrypt(envelope, hash)
-        };
-        envelopes.into_iter().map(open).collect()
-    }
-
-    fn envelope<'b>(&self, id: Id, sealed: &'b mut [u8]) -> Result<Envelope<'b>, Error> {
-        let (kind, text) = sealed.split_first_mut().ok_or_else(|| Error::integrity(id, "it is empty"))?;
+    /// What an object is wrapped in.
+    pub fn envelope(&self, id: &Id, sealed: &[u8]) -> Result<Envelope, Error> {
+        let (kind, rest) = sealed.split_first().ok_or_else(|| Error::integrity(*id, "it is empty"))?;
         let expected = Encryption::from_type(*kind);
         let legacy_matters = *kind != LEGACY_PASSPHRASE || self.encryption == Encryption::Repokey;
         if expected != Some(self.encryption) || !legacy_matters {
-            return Err(Error::integrity(id, "it is sealed in another way than the repository"));
+            return Err(Error::integrity(*id, "it is sealed in another way than the repository"));
         }
         if !self.encryption.is_encrypted() {
-            return Ok(Envelope { id, mac: None, text });
+            return Ok(Envelope { mac: None, text: 1 });
         }
-        let (mac, text) = text
-            .split_first_chunk_mut::<32>()
-            .filter(|(_, rest)| rest.len() >= cipher::IV)
-            .ok_or_else(|| Error::integrity(id, "its envelope is cut off"))?;
-        Ok(Envelope { id, mac: Some(*mac), text })
+        let (mac, text) = rest
+            .split_first_chunk::<32>()
+            .filter(|(_, text)| text.len() >= cipher::IV)
+            .ok_or_else(|| Error::integrity(*id, "its envelope is cut off"))?;
+        Ok(Envelope { mac: Some(*mac), text: sealed.len() - text.len() })
     }
 
-    /// What an envelope holds, given the hash of its text.
-    fn decrypt<'b>(&self, envelope: Envelope<'b>, hash: Option<[u8; 32]>) -> Result<&'b mut [u8], Error> {
-        let Envelope { id, mac, text } = envelope;
-        let Some(mac) = mac else { return Ok(text) };
-        if !hash.is_some_and(|hash| cipher::same(&hash, &mac)) {
-            return Err(Error::integrity(id, "its authentication code is wrong"));
+    /// Decrypts the text of an envelope in place, if its hash is the authentication code. Returns where the plain data
+    /// begins.
+    pub fn decrypt(&self, id: &Id, mac: &[u8; 32], hash: &[u8; 32], text: &mut [u8]) -> Result<usize, Error> {
+        if !cipher::same(hash, mac) {
+            return Err(Error::integrity(*id, "its authentication code is wrong"));
         }
-        Ok(cipher::decrypt(&self.secrets.enc, text))
+        cipher::decrypt(&self.secrets.enc, text);
+        Ok(cipher::IV)
     }
 
     /// A key for sealing what is kept outside the repository, of its own for each `purpose`. Without encryption there is
@@ -245,16 +246,15 @@ impl Key {
 }
 
 /// What an object is wrapped in.
-struct Envelope<'b> {
-    id: Id,
+pub(crate) struct Envelope {
     /// Its authentication code, where the repository is encrypted.
-    mac: Option<[u8; 32]>,
-    /// What the code is of, IV and ciphertext; else the plain data.
-    text: &'b mut [u8],
+    pub mac: Option<[u8; 32]>,
+    /// Where that begins of which the code is, IV and ciphertext; else the plain data.
+    pub text: usize,
 }
 
 /// Ids are no secret: they stand in the segments in clear, and may be compared in any time.
-fn matches(id: &Id, hash: &[u8; 32]) -> Result<(), Error> {
+pub(crate) fn matches(id: &Id, hash: &[u8; 32]) -> Result<(), Error> {
     if *hash == id.0 { Ok(()) } else { Err(Error::integrity(*id, "its id does not match")) }
 }
 

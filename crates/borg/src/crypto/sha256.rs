@@ -4,8 +4,6 @@
 //! unit busy. Two messages whose rounds alternate take little longer than one. Chunks come by the thousand, so there
 //! is always another. FIPS 180-4 for the function itself; without these instructions the messages go one by one.
 
-use std::cmp::Reverse;
-
 use sha2::block_api::compress256;
 
 /// What the function begins with.
@@ -15,56 +13,23 @@ pub(super) const START: [u32; 8] =
 /// Bytes taken at a time.
 pub(super) const BLOCK: usize = 64;
 type Block = [u8; BLOCK];
-type State = [u32; 8];
+/// What stands between two blocks.
+pub(super) type State = [u32; 8];
 
 /// A message on its way.
-struct Lane<'m> {
-    /// Which of the messages.
-    index: usize,
-    state: State,
+pub(super) struct Lane<'m> {
+    pub state: &'m mut State,
     /// Whole blocks to come.
-    blocks: &'m [Block],
+    pub blocks: &'m [Block],
 }
 
-/// The hash of each of the messages, for all of which `start` is the state after `taken` bytes, whole blocks.
-pub(super) fn of_each(start: &State, taken: u64, messages: &[&[u8]]) -> Vec<[u8; 32]> {
-    let mut hashes = vec![[0; 32]; messages.len()];
-    let mut coming = longest_first(messages).into_iter();
-    let mut lanes: Vec<Lane<'_>> = Vec::with_capacity(WIDTH);
-    loop {
-        while lanes.len() < WIDTH
-            && let Some(index) = coming.next()
-        {
-            lanes.push(Lane { index, state: *start, blocks: messages[index].as_chunks().0 });
-        }
-        if lanes.is_empty() {
-            return hashes;
-        }
-        advance(&mut lanes);
-        lanes.retain_mut(|lane| {
-            if lane.blocks.is_empty() {
-                hashes[lane.index] = finish(&mut lane.state, taken, messages[lane.index]);
-            }
-            !lane.blocks.is_empty()
-        });
-    }
-}
-
-/// The order in which the messages are taken, so that none is left alone for long in the end.
-fn longest_first(messages: &[&[u8]]) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..messages.len()).collect();
-    order.sort_by_key(|index| Reverse(messages[*index].len()));
-    order
-}
-
-/// The last, incomplete block with its padding.
-fn finish(state: &mut State, taken: u64, message: &[u8]) -> [u8; 32] {
-    let rest = message.as_chunks::<BLOCK>().1;
+/// The hash, given the state after `taken` bytes, whole blocks, and the rest, which is less than a block.
+pub(super) fn finish(state: &mut State, taken: u64, rest: &[u8]) -> [u8; 32] {
     let mut padded = [0; 2 * BLOCK];
     padded[..rest.len()].copy_from_slice(rest);
     padded[rest.len()] = 0x80;
     let end = if rest.len() < BLOCK - 8 { BLOCK } else { 2 * BLOCK };
-    let bits = (taken + message.len() as u64) * 8;
+    let bits = (taken + rest.len() as u64) * 8;
     padded[end - 8..end].copy_from_slice(&bits.to_be_bytes());
     compress256(state, padded[..end].as_chunks().0);
     let mut hash = [0; 32];
@@ -76,26 +41,27 @@ fn finish(state: &mut State, taken: u64, message: &[u8]) -> [u8; 32] {
 
 /// How many go side by side.
 #[cfg(target_arch = "x86_64")]
-const WIDTH: usize = 3;
+pub(super) const WIDTH: usize = 4;
 #[cfg(not(target_arch = "x86_64"))]
-const WIDTH: usize = 1;
+pub(super) const WIDTH: usize = 1;
 
-/// Takes blocks of every lane, until one of them has no more.
-fn advance(lanes: &mut [Lane<'_>]) {
+/// Takes blocks of every lane, until one of them has no more. Returns how many of each.
+pub(super) fn advance(lanes: &mut [Lane<'_>]) -> usize {
     let count = lanes.iter().map(|lane| lane.blocks.len()).min().unwrap_or_default();
     #[cfg(target_arch = "x86_64")]
     if lanes.len() > 1 && x86::available() {
         match lanes {
-            [a, b] => return x86::compress([a, b], count),
-            [a, b, c] => return x86::compress([a, b, c], count),
-            _ => {}
+            [a, b] => x86::compress([a, b], count),
+            [a, b, c] => x86::compress([a, b, c], count),
+            [a, b, c, d] => x86::compress([a, b, c, d], count),
+            _ => unreachable!("there are no more lanes than go side by side"),
         }
+        return count;
     }
     for lane in lanes {
-        let (now, later) = lane.blocks.split_at(count);
-        compress256(&mut lane.state, now);
-        lane.blocks = later;
+        compress256(lane.state, &lane.blocks[..count]);
     }
+    count
 }
 
 /// With the instructions of x86.
@@ -197,7 +163,7 @@ mod x86 {
         }
         for (n, lane) in lanes.into_iter().enumerate() {
             let [ab, cd] = [abef[n], cdgh[n]];
-            lane.state = [
+            *lane.state = [
                 _mm_extract_epi32(ab, 3),
                 _mm_extract_epi32(ab, 2),
                 _mm_extract_epi32(cd, 3),
@@ -208,29 +174,6 @@ mod x86 {
                 _mm_extract_epi32(cd, 0),
             ]
             .map(|word| word as u32);
-            lane.blocks = &lane.blocks[count..];
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use sha2::{Digest, Sha256};
-
-    use super::{START, of_each};
-
-    #[test]
-    fn hashes_made_side_by_side_are_those_made_alone() {
-        let bytes: Vec<u8> = (0..100_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
-        // Around every border of blocks and padding, and of quite different lengths beside each other.
-        let lengths = (0..200).chain([255, 256, 257, 99_999, 3, 64_000, 0, 70_001, 100_000]);
-        let messages: Vec<&[u8]> = lengths.map(|length| &bytes[..length]).collect();
-        for count in [0, 1, 2, 3, 4, 5, messages.len()] {
-            for messages in [&messages[..count], &messages[messages.len() - count..]] {
-                let expected: Vec<[u8; 32]> =
-                    messages.iter().map(|message| Sha256::digest(message).into()).collect();
-                assert_eq!(of_each(&START, 0, messages), expected);
-            }
         }
     }
 }

@@ -39,35 +39,31 @@ pub(super) enum Task<F> {
     /// Decode a chunk once and hand it to wherever it belongs.
     Chunk(Chunk, Places<F>),
     /// Take what needs no chunk.
-    WithoutChunks(Arc<F>),
+    WithoutChunks(Vec<Arc<F>>),
 }
 
 /// What a worker does until there is nothing more to do.
 pub(super) fn work<S, F: Arriving<S>>(run: &Run<'_>, shared: &S, tasks: &Receiver<Vec<Task<F>>>) {
-    let mut chunks = run.repository.chunks();
-    for batch in tasks {
-        // Once stopped, what is queued is taken and dropped, so that the sender is never stuck.
-        if run.stopped() {
-            continue;
-        }
-        let (mut wanted, mut places) = (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
-        let mut without_chunks = Vec::new();
-        for task in batch {
-            match task {
-                Task::WithoutChunks(file) => without_chunks.push(file),
-                Task::Chunk(chunk, its_places) => {
-                    wanted.push(chunk);
-                    places.push(its_places);
+    let mut batch = Vec::new().into_iter();
+    let next = |idle: bool| {
+        loop {
+            for task in batch.by_ref() {
+                match task {
+                    // Once stopped, what is queued is taken and dropped, so that the sender is never stuck.
+                    _ if run.stopped() => {}
+                    Task::Chunk(chunk, places) => return Some(((chunk, places), chunk)),
+                    Task::WithoutChunks(files) => F::without_chunks(files, shared),
                 }
             }
+            // Chunks in hand are not kept waiting for others.
+            batch = if idle { tasks.recv().ok()? } else { tasks.try_recv().ok()? }.into_iter();
         }
-        F::without_chunks(without_chunks, shared);
-        chunks.read_each(&wanted, |index, content| {
-            if !run.stopped() {
-                arrived(run, shared, &wanted[index], &places[index], content);
-            }
-        });
-    }
+    };
+    run.repository.chunks().read_all(next, |(chunk, places), content| {
+        if !run.stopped() {
+            arrived(run, shared, &chunk, &places, content);
+        }
+    });
 }
 
 /// Hands the content of a chunk to wherever it belongs.

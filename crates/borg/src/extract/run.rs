@@ -16,7 +16,7 @@ use crate::processors::processors;
 use crate::repository::Repository;
 
 /// Batches that wait for a worker.
-const QUEUE: usize = 4;
+const QUEUE: usize = 16;
 
 /// One run through an archive.
 pub(super) struct Run<'a> {

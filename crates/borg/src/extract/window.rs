@@ -11,7 +11,6 @@ use crossbeam_channel::Sender;
 use super::pool::{Places, Task};
 use crate::Id;
 use crate::item::Chunk;
-use crate::repository::TOGETHER_BYTES;
 use crate::store::Store;
 
 /// Bytes of content in a window.
@@ -20,8 +19,8 @@ const BYTES: u64 = 64 << 20;
 const CHUNKS: usize = 4096;
 /// Files in a window that consist of several chunks: as many can be open at a time.
 const OPEN_FILES: usize = 192;
-/// What a worker takes at a time: its share of a window, and not more than it can hash side by side.
-const BATCHES: u64 = 4;
+/// What a worker takes at a time: little, so that all have something to do until the end.
+const BATCH_BYTES: u64 = 4 << 20;
 const BATCH_TASKS: usize = 32;
 
 /// Gathers work and hands it out sorted.
@@ -30,7 +29,7 @@ pub(super) struct Window<'a, F> {
     tasks: &'a Sender<Vec<Task<F>>>,
     /// With the order in which they were first wanted.
     chunks: HashMap<Id, (Chunk, Places<F>, usize)>,
-    empty: Vec<Task<F>>,
+    empty: Vec<Arc<F>>,
     bytes: u64,
     open_files: usize,
 }
@@ -43,10 +42,9 @@ impl<'a, F> Window<'a, F> {
     /// Adds a file made of these chunks.
     pub fn add(&mut self, file: &Arc<F>, chunks: &[Chunk]) {
         if chunks.is_empty() {
-            self.empty.push(Task::WithoutChunks(Arc::clone(file)));
+            self.empty.push(Arc::clone(file));
             if self.empty.len() >= BATCH_TASKS {
-                let batch = std::mem::take(&mut self.empty);
-                self.send(batch);
+                self.flush_empty();
             }
             return;
         }
@@ -86,13 +84,12 @@ impl<'a, F> Window<'a, F> {
             .collect();
         chunks.sort_unstable_by_key(|(order, _)| *order);
         store.expect(chunks.iter().map(|(_, (chunk, _))| (chunk.id, chunk.stored)));
-        let mut batch = std::mem::take(&mut self.empty);
-        let batch_bytes = (self.bytes / BATCHES).min(*TOGETHER_BYTES as u64);
-        let mut bytes = 0;
+        self.flush_empty();
+        let (mut batch, mut bytes) = (Vec::new(), 0);
         for (_, (chunk, places)) in chunks {
             bytes += u64::from(chunk.size);
             batch.push(Task::Chunk(chunk, places));
-            if bytes >= batch_bytes || batch.len() >= BATCH_TASKS {
+            if bytes >= BATCH_BYTES || batch.len() >= BATCH_TASKS {
                 self.send(std::mem::take(&mut batch));
                 bytes = 0;
             }
@@ -102,6 +99,13 @@ impl<'a, F> Window<'a, F> {
         }
         self.bytes = 0;
         self.open_files = 0;
+    }
+
+    fn flush_empty(&mut self) {
+        if !self.empty.is_empty() {
+            let files = std::mem::take(&mut self.empty);
+            self.send(vec![Task::WithoutChunks(files)]);
+        }
     }
 
     fn send(&self, batch: Vec<Task<F>>) {

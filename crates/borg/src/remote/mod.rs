@@ -12,6 +12,7 @@ mod server;
 mod session;
 mod trouble;
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -94,14 +95,9 @@ impl Remote {
     }
 
     /// See [`crate::store::Store::get`].
-    pub fn get<'b>(
-        &self,
-        id: &Id,
-        hint: Option<u32>,
-        buffer: &'b mut Vec<u8>,
-    ) -> Result<&'b mut [u8], Error> {
+    pub fn get(&self, id: &Id, hint: Option<u32>, buffer: &mut Vec<u8>) -> Result<Range<usize>, Error> {
         *buffer = self.pool.get(*id, hint.unwrap_or(UNKNOWN_SIZE))?;
-        Ok(&mut buffer[..])
+        Ok(0..buffer.len())
     }
 
     /// See [`crate::store::Store::expect`].

@@ -2,6 +2,7 @@
 
 mod chunks;
 pub(crate) mod config;
+mod opening;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -23,8 +24,9 @@ use crate::verify::{self, Verification};
 use crate::{Error, Id};
 
 pub use chunks::Buffers;
-pub(crate) use chunks::{Chunks, Sealed, TOGETHER_BYTES};
+pub(crate) use chunks::{Chunks, TOGETHER_BYTES};
 use config::Config;
+pub(crate) use opening::Sealed;
 
 /// How to open a repository.
 pub struct OpenOptions<'a> {
@@ -127,7 +129,7 @@ impl Repository {
     ) -> Result<Self, Error> {
         let mut buffer = Vec::new();
         let sealed = match store.get(&Id::MANIFEST, None, &mut buffer) {
-            Ok(sealed) => sealed,
+            Ok(range) => &mut buffer[range],
             Err(Error::ChunkMissing { .. }) => {
                 return Err(Error::Manifest { reason: "it is missing".into() });
             }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -42,12 +43,7 @@ impl Local {
 
     /// Reads an object into `buffer` and returns the range that holds its data. `hint` is the expected size of the
     /// data in bytes; a good one saves a read, a wrong one is harmless.
-    pub fn get<'b>(
-        &self,
-        id: &Id,
-        hint: Option<u32>,
-        buffer: &'b mut Vec<u8>,
-    ) -> Result<&'b mut [u8], Error> {
+    pub fn get(&self, id: &Id, hint: Option<u32>, buffer: &mut Vec<u8>) -> Result<Range<usize>, Error> {
         let place = self.index.get(id).ok_or(Error::ChunkMissing { id: *id })?;
         let damaged = |reason: &str| {
             Error::integrity(*id, format!("{reason} (segment {}, byte {})", place.segment, place.offset))
@@ -87,14 +83,14 @@ impl Local {
                 return Err(damaged("the segment is cut off"));
             }
         }
-        let entry = &mut buffer[..head.size];
+        let entry = &buffer[..head.size];
         if !head.verify(entry) {
             return Err(damaged("a checksum is wrong"));
         }
         if entry[HEADER..KEYED_HEADER] != id.0 {
             return Err(damaged("the index points at something else"));
         }
-        Ok(&mut entry[KEYED_HEADER..])
+        Ok(KEYED_HEADER..head.size)
     }
 
     fn segment(&self, number: u32) -> io::Result<Arc<File>> {

@@ -2,6 +2,8 @@
 
 mod local;
 
+use std::ops::Range;
+
 pub(crate) use local::Local;
 
 use crate::index::Place;
@@ -19,12 +21,7 @@ pub(crate) enum Store {
 impl Store {
     /// Reads an object into `buffer` and returns the range that holds its data. `hint` is the expected size of the
     /// data in bytes; a good one saves time, a wrong one is harmless.
-    pub fn get<'b>(
-        &self,
-        id: &Id,
-        hint: Option<u32>,
-        buffer: &'b mut Vec<u8>,
-    ) -> Result<&'b mut [u8], Error> {
+    pub fn get(&self, id: &Id, hint: Option<u32>, buffer: &mut Vec<u8>) -> Result<Range<usize>, Error> {
         match self {
             Self::Local(local) => local.get(id, hint, buffer),
             Self::Remote(remote) => remote.get(id, hint, buffer),

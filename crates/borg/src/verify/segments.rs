@@ -194,29 +194,26 @@ impl Found {
     }
 
     fn entries(&mut self, local: &Local, chunks: &mut Chunks<'_>, batch: &mut Batch) {
-        let (mut places, mut sealed) = (Vec::new(), Vec::new());
+        let mut sealed = Vec::new();
         let mut rest = batch.bytes.as_mut_slice();
         for entry in &batch.entries {
             // Behind a break there is the beginning of an entry that never came whole.
             let Some((bytes, behind)) = rest.split_at_mut_checked(entry.head.size) else { break };
             rest = behind;
             if let Some(id) = self.object(local, entry, bytes) {
-                places.push((id, entry.segment, entry.offset));
-                sealed.push(Sealed { id, size: None, data: Ok(&mut bytes[KEYED_HEADER..]) });
+                let tag = (id, entry.segment, entry.offset);
+                sealed.push(Sealed { tag, id, size: None, data: Ok(&mut bytes[KEYED_HEADER..]) });
             }
         }
-        chunks.open_each(sealed, |number, content| {
-            let (id, segment, offset) = places[number];
-            match content {
-                Ok(content) => self.sound(&id, content.len()),
-                Err(error) => {
-                    let reason = match &error {
-                        Error::Integrity { reason, .. } => reason.clone(),
-                        other => other.to_string(),
-                    };
-                    self.damaged(segment, offset, Some(id), reason);
-                    self.broken(id, error);
-                }
+        chunks.open_each(sealed, |(id, segment, offset), content| match content {
+            Ok(content) => self.sound(&id, content.len()),
+            Err(error) => {
+                let reason = match &error {
+                    Error::Integrity { reason, .. } => reason.clone(),
+                    other => other.to_string(),
+                };
+                self.damaged(segment, offset, Some(id), reason);
+                self.broken(id, error);
             }
         });
     }
