@@ -13,9 +13,6 @@ use reprise_borg::Chunk;
 use crate::content::OpenFile;
 use crate::decode::{Decoder, processors};
 
-/// Bytes of content that a thread takes at a time: several chunks are hashed in less time than one after the other.
-const BATCH: u64 = 4 << 20;
-
 /// Threads, and what they are to do.
 #[derive(Debug)]
 pub struct Ahead {
@@ -110,61 +107,66 @@ impl Shared {
     fn work(&self) {
         let mut plan = self.plan();
         while !plan.ended {
-            let Some((batch, fills)) = plan.next(self.processors) else {
+            let Some(wish) = plan.wish(self.processors) else {
                 plan = self.changed.wait(plan).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
-            plan.filling += usize::from(fills);
+            plan.filling += usize::from(wish == Wish::Whole);
             drop(plan);
-            self.decoder.prepare(&batch);
+            self.decoder.prepare(|| self.plan().next(wish, self.processors));
             plan = self.plan();
-            plan.filling -= usize::from(fills);
+            plan.filling -= usize::from(wish == Wish::Whole);
         }
     }
 }
 
+/// What a thread is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    Soon,
+    Whole,
+}
+
 impl Plan {
-    /// What a thread is to do now, and whether that is for a whole file. Who waits goes first.
-    fn next(&mut self, processors: usize) -> Option<(Vec<Chunk>, bool)> {
+    /// What one more thread is to be at now, if anything. Who waits goes first.
+    fn wish(&self, processors: usize) -> Option<Wish> {
         if self.demand >= processors {
             return None;
         }
-        let soon = self.next_soon();
-        if !soon.is_empty() {
-            return Some((soon, false));
+        if !self.soon.is_empty() {
+            return Some(Wish::Soon);
         }
         let is_room = self.demand + self.filling < processors && self.filling < (processors - 1).max(1);
-        if is_room { self.next_whole().map(|batch| (batch, true)) } else { None }
+        (is_room && !self.whole.is_empty()).then_some(Wish::Whole)
     }
 
-    fn next_soon(&mut self) -> Vec<Chunk> {
-        let (mut batch, mut bytes) = (Vec::new(), 0);
-        while bytes < BATCH
-            && let Some((file, index)) = self.soon.pop_front()
-        {
+    /// The next chunk for a thread that is at this, unless it had better stop.
+    fn next(&mut self, wish: Wish, processors: usize) -> Option<Chunk> {
+        let is_room = match wish {
+            Wish::Soon => self.demand < processors,
+            Wish::Whole => self.demand + self.filling <= processors && self.soon.is_empty(),
+        };
+        match wish {
+            _ if self.ended || !is_room => None,
+            Wish::Soon => self.next_soon(),
+            Wish::Whole => self.next_whole(),
+        }
+    }
+
+    fn next_soon(&mut self) -> Option<Chunk> {
+        while let Some((file, index)) = self.soon.pop_front() {
             if let Some(chunk) = file.upgrade().and_then(|file| file.chunks().get(index).copied()) {
-                bytes += u64::from(chunk.size);
-                batch.push(chunk);
+                return Some(chunk);
             }
         }
-        batch
+        None
     }
 
-    fn next_whole(&mut self) -> Option<Vec<Chunk>> {
+    fn next_whole(&mut self) -> Option<Chunk> {
         while let Some((file, next)) = self.whole.front_mut() {
-            let file = file.upgrade();
-            let rest = file.as_ref().and_then(|file| file.chunks().get(*next..)).unwrap_or_default();
-            let (mut batch, mut bytes) = (Vec::new(), 0);
-            for chunk in rest {
-                if bytes >= BATCH {
-                    break;
-                }
-                bytes += u64::from(chunk.size);
-                batch.push(*chunk);
-            }
-            *next += batch.len();
-            if !batch.is_empty() {
-                return Some(batch);
+            if let Some(chunk) = file.upgrade().and_then(|file| file.chunks().get(*next).copied()) {
+                *next += 1;
+                return Some(chunk);
             }
             self.whole.pop_front();
         }

@@ -16,7 +16,7 @@ pub type Content = Arc<Memory>;
 /// Bytes kept of what was left behind. It is kept at all because the same chunk may come again soon, such as one of zeros.
 const LEFT_BYTES: usize = 32 << 20;
 /// Bytes of memory set aside for chunks to come, at most, and which part of the budget.
-const SPARE_BYTES: usize = 6 << 20;
+const SPARE_BYTES: usize = 16 << 20;
 const SPARE_PART: usize = 16;
 /// Less memory than this is not worth keeping.
 const SPARE_LEAST: usize = 64 << 10;

@@ -59,33 +59,39 @@ impl Decoder {
 
     /// Decodes a chunk that somebody waits for.
     pub fn decode(&self, chunk: &Chunk, loading: Loading<'_>) -> Result<Content, Error> {
-        let (mut loading, mut decoded) = (Some(loading), None);
-        self.read(&[*chunk], |_, content| {
-            decoded = loading.take().map(|loading| content.map(|content| loading.done(content)));
-        });
+        let (mut wanted, mut decoded) = (Some((loading, *chunk)), None);
+        self.read(
+            || wanted.take(),
+            |loading, content| decoded = Some(content.map(|content| loading.done(content))),
+        );
         decoded.unwrap_or(Err(Error::ChunkMissing { id: chunk.id }))
     }
 
-    /// Decodes chunks that somebody may want, as far as nobody has. What cannot be read is told to who wants it.
-    pub fn prepare(&self, chunks: &[Chunk]) {
-        let mut claimed = Vec::with_capacity(chunks.len());
-        let mut wanted = Vec::with_capacity(chunks.len());
-        for chunk in chunks {
-            if let Some(loading) = self.cache.claim(&chunk.id) {
-                claimed.push(Some(loading));
-                wanted.push(*chunk);
+    /// Decodes chunks that somebody may want, as far as nobody has, until `next` gives none. What cannot be read is told to
+    /// who wants it.
+    pub fn prepare(&self, mut next: impl FnMut() -> Option<Chunk>) {
+        let claim = || {
+            loop {
+                let chunk = next()?;
+                if let Some(loading) = self.cache.claim(&chunk.id) {
+                    return Some((loading, chunk));
+                }
             }
-        }
-        self.read(&wanted, |number, content| {
+        };
+        self.read(claim, |loading, content| {
             // Dropped, it is free for whoever wants it, and finds out.
-            if let (Some(loading), Ok(content)) = (claimed[number].take(), content) {
+            if let Ok(content) = content {
                 loading.done(content);
             }
         });
     }
 
-    fn read(&self, chunks: &[Chunk], take: impl FnMut(usize, Result<&[u8], Error>)) {
-        self.repository.read_chunks(chunks, &mut self.borrow().buffers, take);
+    fn read<'c>(
+        &self,
+        mut next: impl FnMut() -> Option<(Loading<'c>, Chunk)>,
+        take: impl FnMut(Loading<'c>, Result<&[u8], Error>),
+    ) {
+        self.repository.read_chunks(|_| next(), &mut self.borrow().buffers, take);
     }
 
     fn borrow(&self) -> Borrowed<'_> {

@@ -5,7 +5,7 @@ use std::ops::Range;
 /// The kernel asks from several threads and well ahead, so requests come out of order by this many bytes.
 const SLACK: u64 = 4 << 20;
 /// Bytes made ready ahead of who reads on: enough for several threads, little beside what is kept.
-const AHEAD: u64 = 16 << 20;
+const AHEAD: u64 = 32 << 20;
 /// Who has read so many bytes in order will hardly come back to them.
 const STEADY: u64 = 8 << 20;
 

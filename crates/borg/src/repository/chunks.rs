@@ -110,12 +110,6 @@ impl<'r> Chunks<'r> {
         });
     }
 
-    /// Reads chunks and hands the content of each to `take` with its number, in any order.
-    pub fn read_each(&mut self, chunks: &[Chunk], take: impl FnMut(usize, Result<&[u8], Error>)) {
-        let mut chunks = chunks.iter().copied().enumerate();
-        self.read_all(|_| chunks.next(), take);
-    }
-
     /// Opens what was read already, and hands the content of each to `take` with its tag, in any order.
     pub fn open_each<T, D: Data>(
         &mut self,

@@ -218,16 +218,17 @@ impl Repository {
         chunks.read(&chunk.id, Some(chunk)).map(<[u8]>::to_vec)
     }
 
-    /// The contents of chunks, verified, from any thread: each is handed to `take` with its number, in any order. Sooner
-    /// than one after the other.
-    pub fn read_chunks(
+    /// The contents of the chunks that `next` gives, verified, from any thread: each is handed to `take` with what came with
+    /// the chunk, in any order. Sooner than one after the other. `next` is told whether there is nothing else to do
+    /// meanwhile; when it gives none though there is not, that is the end.
+    pub fn read_chunks<T>(
         &self,
-        chunks: &[Chunk],
+        next: impl FnMut(bool) -> Option<(T, Chunk)>,
         buffers: &mut Buffers,
-        take: impl FnMut(usize, Result<&[u8], Error>),
+        take: impl FnMut(T, Result<&[u8], Error>),
     ) {
         let mut reader = Chunks::with(self, std::mem::take(buffers));
-        reader.read_each(chunks, take);
+        reader.read_all(next, take);
         *buffers = reader.into_buffers();
     }
 
