@@ -32,12 +32,16 @@ def run(command, env, cwd=None, stdout=subprocess.DEVNULL):
     return {"value": wall, "cpu": usage.ru_utime + usage.ru_stime, "memory": usage.ru_maxrss * 1024}
 
 
-def alternate(runs, programs, progress):
-    """Runs each of `programs` (name to function) `runs` times, one after the other in turn: name to samples."""
+def alternate(runs, programs, progress, warm_up=False):
+    """Runs each of `programs` (name to function) `runs` times, one after the other in turn: name to samples. With `warm_up`,
+    each time right after a run of the same program that does not count: the host of a virtual machine takes back memory and
+    processors that were not used for some seconds, and whoever comes next waits until it has them again."""
     samples = {name: [] for name in programs}
     for number in range(runs):
         for name, measured in programs.items():
             progress(f"{name}, {number + 1} of {runs}")
+            if warm_up:
+                measured()
             samples[name].append(measured())
     return samples
 

@@ -56,7 +56,7 @@ def decode(place, runs):
         rows[f"decode-{encryption}"] = alternate(runs, {
             "reprise": lambda: run([place.reprise, "extract", "--dry-run", archive], place.reprise_env()),
             "borg": lambda: run(["borg", "extract", "--dry-run", archive], place.borg_env),
-        }, place.progress)
+        }, place.progress, warm_up=True)
     return rows
 
 
@@ -83,13 +83,13 @@ def large(place, runs):
     """Large files to memory: no disk is in the way."""
     programs = extracting(place, f"{place.mixed('repokey')}::mixed", place.memory, "large")
     del programs["cp -a"]
-    return {"extract-large": alternate(runs, programs, place.progress)}
+    return {"extract-large": alternate(runs, programs, place.progress, warm_up=True)}
 
 
 def small(place, runs):
     """Small files to ext4, where creating them is the work."""
     programs = extracting(place, f"{place.mixed('repokey')}::mixed", place.new_ext4(), "small")
-    return {"extract-small": alternate(runs, programs, place.progress)}
+    return {"extract-small": alternate(runs, programs, place.progress, warm_up=True)}
 
 
 def ssh(place, runs):
@@ -129,7 +129,7 @@ def verify(place, runs):
     return {"verify": alternate(runs, {
         "reprise": lambda: run([place.reprise, "verify", repository], place.reprise_env()),
         "borg": lambda: run(["borg", "check", "--verify-data", repository], place.borg_env),
-    }, place.progress)}
+    }, place.progress, warm_up=True)}
 
 
 def mount_listing(place, runs):
@@ -184,7 +184,7 @@ def mount_reading(place, runs):
             runs, programs("noise-a", lambda path: random_reads(path, 2000, 8192, 1)), place.progress
         ),
         "mount-sequential": alternate(
-            runs, programs("text", lambda path: {"value": read_through(path)}), place.progress
+            runs, programs("text", lambda path: {"value": read_through(path)}), place.progress, warm_up=True
         ),
     }
 
