@@ -11,7 +11,7 @@ use std::thread::{self, JoinHandle};
 use reprise_borg::Chunk;
 
 use crate::content::OpenFile;
-use crate::decode::{Decoder, processors};
+use crate::decode::{Decoder, processors, threads_ahead};
 
 /// Threads, and what they are to do.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ impl Ahead {
         let decoder = Arc::clone(decoder);
         let shared =
             Arc::new(Shared { decoder, processors, plan: Mutex::default(), changed: Condvar::new() });
-        let threads = (0..processors.clamp(2, 4)).map(|_| {
+        let threads = (0..threads_ahead()).map(|_| {
             let shared = Arc::clone(&shared);
             thread::spawn(move || shared.work())
         });
@@ -171,5 +171,64 @@ impl Plan {
             self.whole.pop_front();
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use reprise_borg::{Id, Item};
+
+    use super::*;
+
+    fn file(chunks: Range<u8>) -> Arc<OpenFile> {
+        let chunk = |number| Chunk { id: Id([number; 32]), size: 1000, stored: 500 };
+        let mut item = Item::default();
+        item.chunks = Some(chunks.map(chunk).collect());
+        Arc::new(OpenFile::new(item))
+    }
+
+    fn next(plan: &mut Plan, wish: Wish) -> Option<u8> {
+        plan.next(wish, 2).map(|chunk| chunk.id.0[0])
+    }
+
+    #[test]
+    fn what_comes_next_goes_before_whole_files_and_who_waits_before_both() {
+        let (read, strayed) = (file(0..2), file(10..13));
+        let mut plan = Plan::default();
+        assert_eq!(plan.wish(2), None);
+        plan.whole.push_back((Arc::downgrade(&strayed), 0));
+        assert_eq!(plan.wish(2), Some(Wish::Whole));
+        plan.filling = 1;
+        assert_eq!(plan.wish(2), None, "one processor is left for whoever reads");
+        assert_eq!(next(&mut plan, Wish::Whole), Some(10));
+        plan.soon.extend([0, 1].map(|index| (Arc::downgrade(&read), index)));
+        assert_eq!(plan.wish(2), Some(Wish::Soon));
+        assert_eq!(next(&mut plan, Wish::Whole), None, "it stands back");
+        assert_eq!(next(&mut plan, Wish::Soon), Some(0));
+        plan.demand = 2;
+        assert_eq!((plan.wish(2), next(&mut plan, Wish::Soon)), (None, None));
+        plan.demand = 0;
+        assert_eq!([0; 2].map(|_| next(&mut plan, Wish::Soon)), [Some(1), None]);
+        plan.demand = 2;
+        assert_eq!(next(&mut plan, Wish::Whole), None, "both processors are wanted");
+        plan.demand = 1;
+        assert_eq!([0; 3].map(|_| next(&mut plan, Wish::Whole)), [Some(11), Some(12), None]);
+        assert!(plan.whole.is_empty());
+    }
+
+    #[test]
+    fn a_file_that_is_closed_wants_nothing_any_more() {
+        let (closed, open) = (file(0..9), file(10..11));
+        let mut plan = Plan::default();
+        for file in [&closed, &open] {
+            plan.soon.push_back((Arc::downgrade(file), 0));
+            plan.whole.push_back((Arc::downgrade(file), 0));
+        }
+        drop(closed);
+        assert_eq!([0; 2].map(|_| next(&mut plan, Wish::Soon)), [Some(10), None]);
+        assert_eq!([0; 2].map(|_| next(&mut plan, Wish::Whole)), [Some(10), None]);
+        plan.ended = true;
+        plan.soon.push_back((Arc::downgrade(&open), 0));
+        assert_eq!(next(&mut plan, Wish::Soon), None);
     }
 }

@@ -13,6 +13,11 @@ pub fn processors() -> usize {
     thread::available_parallelism().map_or(1, NonZero::get)
 }
 
+/// How many threads decode what nobody waits for yet.
+pub fn threads_ahead() -> usize {
+    processors().clamp(2, 4)
+}
+
 /// Buffers in use, given back when dropped.
 #[derive(Debug)]
 struct Borrowed<'d> {
@@ -33,7 +38,7 @@ impl Drop for Borrowed<'_> {
 pub struct Decoder {
     repository: Arc<Repository>,
     cache: ChunkCache,
-    /// Each takes several large chunks, so there are few, and who decodes waits for one.
+    /// Each takes several large chunks, so there are few: the one used last is used next.
     buffers: Mutex<Vec<Buffers>>,
     returned: Condvar,
 }
@@ -41,8 +46,8 @@ pub struct Decoder {
 impl Decoder {
     /// From `repository` into `cache`.
     pub fn new(repository: Arc<Repository>, cache: ChunkCache) -> Self {
-        // One for each that decodes ahead, and one for who does not want to wait for those.
-        let count = processors().clamp(2, 4) + 1;
+        // One for each that decodes ahead, which may take long, and for each that answers. What is not used takes no memory.
+        let count = threads_ahead() + crate::THREADS;
         let buffers = Mutex::new((0..count).map(|_| Buffers::default()).collect());
         Self { repository, cache, buffers, returned: Condvar::new() }
     }
@@ -91,7 +96,10 @@ impl Decoder {
         mut next: impl FnMut() -> Option<(Loading<'c>, Chunk)>,
         take: impl FnMut(Loading<'c>, Result<&[u8], Error>),
     ) {
-        self.repository.read_chunks(|_| next(), &mut self.borrow().buffers, take);
+        // What has come over a network is not held back by what has still to come.
+        let one_by_one = !self.repository.is_local();
+        let next = |idle: bool| if one_by_one && !idle { None } else { next() };
+        self.repository.read_chunks(next, &mut self.borrow().buffers, take);
     }
 
     fn borrow(&self) -> Borrowed<'_> {

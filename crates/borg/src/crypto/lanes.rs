@@ -50,8 +50,14 @@ impl<M: AsRef<[u8]>> Lanes<M> {
         self.lanes.is_empty()
     }
 
-    /// Begins one.
+    /// Bytes of all messages.
+    pub fn bytes(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.message.as_ref().len()).sum()
+    }
+
+    /// Begins one, for which there must be room.
     pub fn begin(&mut self, hash: &Hash, message: M) {
+        debug_assert!(self.has_room(), "more than go side by side");
         let state = match hash {
             Hash::Plain => State::Sha256 { state: sha256::START, keyed: None },
             Hash::Hmac(HmacSha256 { inner, outer }) => {

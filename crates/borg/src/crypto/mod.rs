@@ -148,7 +148,7 @@ impl Key {
                 what: "its objects are sealed in an unknown way".into(),
             })?;
         if encryption == Encryption::None {
-            return Ok(Self { encryption, secrets: Secrets::default(), mac: Hash::Plain, id: Hash::Plain });
+            return Ok(Self::without_encryption());
         }
         let blob = find(encryption.is_keyfile(), source)?;
         let secrets = blob::unlock(&blob, source.repository_id, passphrase)?;
@@ -158,6 +158,12 @@ impl Key {
             (Hash::hmac(&secrets.mac), Hash::hmac(&secrets.id))
         };
         Ok(Self { encryption, secrets, mac, id })
+    }
+
+    /// That of a repository whose content is not protected.
+    pub fn without_encryption() -> Self {
+        let (encryption, secrets) = (Encryption::None, Secrets::default());
+        Self { encryption, secrets, mac: Hash::Plain, id: Hash::Plain }
     }
 
     pub fn encryption(&self) -> Encryption {

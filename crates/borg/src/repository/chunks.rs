@@ -19,7 +19,7 @@ use crate::{Error, Id};
 /// Bytes of content that a thread has in hand, about: enough to hash side by side, and on a machine with many processors no
 /// more than its share of 128 MiB.
 pub(crate) static TOGETHER_BYTES: LazyLock<usize> =
-    LazyLock::new(|| ((128 << 20) / processors()).clamp(2 << 20, 16 << 20));
+    LazyLock::new(|| ((128 << 20) / processors()).clamp(4 << 20, 16 << 20));
 
 /// An object with what stands around it.
 struct Entry {
@@ -103,7 +103,8 @@ impl<'r> Chunks<'r> {
         let Buffers { decompressor, spare, .. } = buffers;
         Opening::new(key, decompressor, spare, take).run(|idle, spare| {
             let (tag, chunk) = next(idle)?;
-            let mut memory = spare.take();
+            // A server's answer comes with its own.
+            let mut memory = if store.local().is_some() { spare.take() } else { Vec::new() };
             let range = store.get(&chunk.id, Some(chunk.stored), &mut memory);
             let data = range.map(|range| Entry { memory, range });
             Some(Sealed { tag, id: chunk.id, size: Some(chunk.size), data })

@@ -34,6 +34,11 @@ impl Data for &mut [u8] {
     }
 }
 
+/// Bytes of memory that are kept at least: two chunks of the usual size.
+const KEPT_AT_LEAST: usize = 4 << 20;
+/// More than any chunk has that Borg makes unless it is told to make larger ones.
+const LARGE: usize = 16 << 20;
+
 /// Memory that was used before.
 #[derive(Default)]
 pub(super) struct Spare {
@@ -50,7 +55,8 @@ impl Spare {
 
     /// Keeps it, unless there is enough. More of it saves no time that can be measured.
     pub fn give_back(&mut self, memory: Vec<u8>) {
-        if memory.capacity() > 0 && self.bytes + memory.capacity() <= *TOGETHER_BYTES / 2 {
+        if memory.capacity() > 0 && self.bytes + memory.capacity() <= (*TOGETHER_BYTES / 2).max(KEPT_AT_LEAST)
+        {
             self.bytes += memory.capacity();
             self.free.push(memory);
         }
@@ -120,10 +126,11 @@ impl<'c, T, D: Data, F: FnMut(T, Result<&[u8], Error>)> Opening<'c, T, D, F> {
     }
 
     /// Opens what `next` gives, until it gives nothing though it is told that nothing else is left to do. No more is in hand
-    /// than is needed to keep a processor busy.
+    /// than is needed to keep a processor busy, and no more bytes than a thread may have, but for what the last has beyond.
     pub fn run(mut self, mut next: impl FnMut(bool, &mut Spare) -> Option<Sealed<T, D>>) {
         loop {
             while self.lanes.has_room()
+                && self.lanes.bytes() < *TOGETHER_BYTES
                 && let Some(sealed) = next(self.lanes.is_empty(), self.spare)
             {
                 self.begin(sealed);
@@ -170,8 +177,8 @@ impl<'c, T, D: Data, F: FnMut(T, Result<&[u8], Error>)> Opening<'c, T, D, F> {
             }
             Err(error) => return (self.take)(tag, Err(error)),
         };
-        if content.bytes().len() > *TOGETHER_BYTES {
-            // Nobody knows beforehand how large a content is: such must not add up.
+        if content.bytes().len() > LARGE {
+            // How large a content is may not be known beforehand: such must not add up.
             let hash = self.key.id().of(content.bytes());
             self.end(tag, &id, content, &hash);
         } else {
@@ -182,5 +189,82 @@ impl<'c, T, D: Data, F: FnMut(T, Result<&[u8], Error>)> Opening<'c, T, D, F> {
     fn end(&mut self, tag: T, id: &Id, content: Content<D>, hash: &[u8; 32]) {
         (self.take)(tag, matches(id, hash).map(|()| content.bytes()));
         self.spare.give_back(content.into_memory());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+
+    /// Content, as it is stored in a repository without encryption by a method of compression.
+    fn sealed(method: &[u8], body: &[u8]) -> Vec<u8> {
+        [&[2], method, body].concat()
+    }
+
+    fn id(content: &[u8]) -> Id {
+        Id(Sha256::digest(content).into())
+    }
+
+    #[test]
+    fn each_object_comes_to_its_own_content_or_error() {
+        let text: Vec<u8> = (0..5_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 11) as u8).collect();
+        let large = vec![7; LARGE + 1];
+        let lz4 = |content: &[u8]| lz4::block::compress(content, None, false).unwrap();
+        let hidden = [&100_002_u32.to_be_bytes()[..], &[0, 0], &text[..100_000], b"padding"].concat();
+        // What is stored, the id that it is called by, and the content that must come of it, if any.
+        let mut objects = vec![
+            (sealed(&[0, 0], &text), id(&text), Some(&text[..])),
+            (sealed(&[0, 0], &text[1..]), id(&text), None),
+            (sealed(&[1, 0], &lz4(&large)), id(&large), Some(&large[..])),
+            (Vec::new(), id(b""), None),
+            (sealed(&[1, 0], &lz4(&text)), id(&text), Some(&text[..])),
+            (sealed(&[1, 0], &lz4(&large)), id(&text), None),
+            (sealed(&[4, 0], &hidden), id(&text[..100_000]), Some(&text[..100_000])),
+            (vec![3], id(b""), None),
+            (sealed(&[9, 9], b"nonsense"), id(b"nonsense"), None),
+            (sealed(&[0, 0], b""), id(b""), Some(b"")),
+        ];
+        for length in 0..200 {
+            objects.push((sealed(&[0, 0], &text[..length]), id(&text[..length]), Some(&text[..length])));
+        }
+        let expected: Vec<Option<&[u8]>> = objects.iter().map(|(_, _, content)| *content).collect();
+        let (mut decompressor, mut spare) = (Decompressor::default(), Spare::default());
+        let key = Key::without_encryption();
+        let mut came = vec![0; expected.len()];
+        let take = |tag: usize, content: Result<&[u8], Error>| {
+            assert!(content.ok() == expected[tag], "object {tag}");
+            came[tag] += 1;
+        };
+        let mut coming = objects.iter_mut().enumerate();
+        // One that could not be read stands among them.
+        Opening::new(&key, &mut decompressor, &mut spare, take).run(|_, _| {
+            let (tag, (data, id, _)) = coming.next()?;
+            let data = if tag == 3 { Err(Error::ChunkMissing { id: *id }) } else { Ok(data.as_mut_slice()) };
+            Some(Sealed { tag, id: *id, size: None, data })
+        });
+        assert!(came.iter().all(|times| *times == 1), "each once");
+    }
+
+    #[test]
+    fn no_more_bytes_are_in_hand_than_a_thread_may_have() {
+        let content = vec![1; *TOGETHER_BYTES];
+        let mut objects: Vec<Vec<u8>> = (0..4).map(|_| sealed(&[0, 0], &content)).collect();
+        let (mut decompressor, mut spare) = (Decompressor::default(), Spare::default());
+        let key = Key::without_encryption();
+        let in_hand = std::cell::Cell::new(0);
+        let mut coming = objects.iter_mut();
+        Opening::new(&key, &mut decompressor, &mut spare, |(), content| {
+            assert!(content.is_ok());
+            in_hand.set(in_hand.get() - 1);
+        })
+        .run(|_, _| {
+            let data = coming.next()?;
+            in_hand.set(in_hand.get() + 1);
+            assert_eq!(in_hand.get(), 1);
+            Some(Sealed { tag: (), id: id(&content), size: None, data: Ok(data.as_mut_slice()) })
+        });
+        assert_eq!(in_hand.get(), 0);
     }
 }

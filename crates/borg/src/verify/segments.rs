@@ -16,7 +16,7 @@ use crate::segment::{Cut, HEADER, Head, KEYED_HEADER, Segments, Tag};
 use crate::store::Local;
 use crate::{Error, Id};
 
-/// What a worker takes at a time, beside as many bytes as it can hash side by side.
+/// What a worker takes at a time, unless it is many bytes.
 const BATCH_ENTRIES: usize = 1024;
 
 /// Entries, as they were read.
