@@ -294,6 +294,19 @@ fn a_cache_that_others_can_write_to_is_left_alone() {
 }
 
 #[test]
+fn only_a_directory_can_be_the_root() {
+    let bench = Bench::new();
+    let forged = forged(&bench, &[item("d/file", FILE, &[]), item(".", FILE, &[]), item("./", CHAR, &[])]);
+    let catalogue = catalogue(&forged, None);
+    let root = catalogue.entry(catalogue.root());
+    assert_eq!(root.kind, Kind::Directory);
+    assert!(root.implicit);
+    let file = catalogue.find(b"d/file").map(|node| catalogue.entry(node).kind);
+    assert_eq!(file, Some(Kind::File));
+    assert_eq!(catalogue.len(), 3, "what is refused is listed all the same");
+}
+
+#[test]
 fn many_at_once_keep_one_whole_catalogue() {
     let bench = Bench::new();
     let items: Vec<_> = (0..5000).map(|n| item(format!("d{}/f{n}", n % 9), FILE, &[])).collect();

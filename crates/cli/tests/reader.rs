@@ -272,10 +272,11 @@ fn export_tar_says_what_borgs_says() {
     library.reprise("", &["export-tar", "repo::two", "ours.tar"]).expect(0);
     library.borg("", &["export-tar", "repo::two", "theirs.tar"]);
     // To the minute: borg's stream has no fractions of seconds.
-    let list = |name: &str| {
-        run(&mut library.command("tar", "", &["--numeric-owner", "-tvf", name])).expect(0).stdout
-    };
-    assert_eq!(list("ours.tar"), list("theirs.tar"));
+    for owners in [&["--numeric-owner"][..], &[]] {
+        let arguments = |name| [owners, &["-tvf", name]].concat();
+        let list = |name| run(&mut library.command("tar", "", &arguments(name))).expect(0).stdout;
+        assert_eq!(list("ours.tar"), list("theirs.tar"), "{owners:?}");
+    }
     for name in ["ours", "theirs"] {
         library.make(name);
         run(&mut library.command("tar", name, &["-xpf", &format!("../{name}.tar")])).expect(0);

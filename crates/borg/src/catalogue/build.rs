@@ -49,7 +49,9 @@ impl Builder {
             size: content_size(item, kind),
             ..Row::default()
         };
-        let normal = normalize(item.path).ok();
+        // Only a directory can be the root: all else is in it.
+        let is_possible = |path: &_| kind == Kind::Directory || !<[u8]>::is_empty(path);
+        let normal = normalize(item.path).ok().filter(|path| is_possible(path));
         match &normal {
             Some(path) => {
                 let place = self.tree.place(path, &mut self.table.heap);

@@ -36,7 +36,8 @@ pub(crate) fn to_tar(
         store: archive.repository.store(),
         chunks: archive.repository.chunks(),
         options: &extraction.options,
-        owners: Directory::new(extraction.options.owners),
+        // Numbers are the archive's: those that names have here mean nothing where it is unpacked.
+        owners: Directory::new(Owners::Numeric),
         observer,
         report: Report::default(),
         ahead: Vec::new(),

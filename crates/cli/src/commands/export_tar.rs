@@ -30,8 +30,8 @@ pub fn run(args: &ExportTarArgs, env: &Env, ui: &Ui, cancel: &Cancel) -> Result<
     check(args, to_stdout)?;
     let (repository, archive_name) = repository::open_archive(&args.location, env)?;
     let archive = repository.archive(&archive_name)?;
-    // Devices in a stream give nobody access to anything; who unpacks it decides.
-    let options = Options { devices: true, owners: Owners::Numeric, ..Options::default() };
+    // Devices in a stream give nobody access to anything, and owners stand there by both: who unpacks it decides.
+    let options = Options { devices: true, owners: Owners::ByName, ..Options::default() };
     let total = archive.info().stats.map(|stats| stats.original).filter(|_| placement.is_everything());
     let extraction = Extraction::of([placement]).with(options);
     let meter = Meter::new(total, cancel);
