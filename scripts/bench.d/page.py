@@ -154,7 +154,7 @@ def borg_part():
         "\n## The Borg reader beside borg\n\n"
         "`scripts/bench borg`: both programs in turn in one run, everything in the page cache; medians of 3 runs, of 5 where they are short,\n"
         "of one for memory. Processor time is that of the program, or of the process behind a mount; over ssh, the client's ssh\n"
-        "is counted with it. Where the whole run of a program is measured, or one file is read, each counts right after a run of the same program that\n"
+        "is counted with it. Decoding, extraction to tmpfs and ext4, `verify` and the sequential read each count right after a run of the same program that\n"
         "does not: the host of a virtual machine takes back memory and processors that were idle for seconds, and the next who wants them waits.\n"
         "Times are shown in UTC (`TZ`), as `find -ls` otherwise asks for `/etc/localtime` at every one of them.\n\n"
         f"{table(rows, results)}\n"

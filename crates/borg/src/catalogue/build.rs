@@ -50,8 +50,7 @@ impl Builder {
             ..Row::default()
         };
         // Only a directory can be the root: all else is in it.
-        let is_possible = |path: &_| kind == Kind::Directory || !<[u8]>::is_empty(path);
-        let normal = normalize(item.path).ok().filter(|path| is_possible(path));
+        let normal = normalize(item.path).ok().filter(|path| kind == Kind::Directory || !path.is_empty());
         match &normal {
             Some(path) => {
                 let place = self.tree.place(path, &mut self.table.heap);

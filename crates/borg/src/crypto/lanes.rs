@@ -177,7 +177,7 @@ mod tests {
         // Around every border of blocks and padding, and of quite different lengths beside each other.
         let lengths = (0..300).chain([383, 384, 385, 99_999, 3, 64_000, 0, 70_001, 128, 100_000, 1]);
         let messages: Vec<&[u8]> = lengths.map(|length| &bytes[..length]).collect();
-        for key in [&bytes[..0], &bytes[..32], &bytes[..65], &bytes[..128]] {
+        for key in [&bytes[..0], &bytes[..32], &bytes[..64], &bytes[..65], &bytes[..128]] {
             for (name, hash) in
                 [("plain", Hash::Plain), ("hmac", Hash::hmac(key)), ("blake2", Hash::blake2(key))]
             {
@@ -208,9 +208,11 @@ mod tests {
             [("plain", Hash::Plain), ("hmac", Hash::hmac(b"key")), ("blake2", Hash::blake2(b"key"))]
         {
             for count in 0..=messages.len() {
-                let expected: Vec<[u8; 32]> =
-                    messages[..count].iter().map(|message| alone(name, b"key", message)).collect();
-                assert_eq!(hash.of_each(&messages[..count]), expected, "{name}");
+                for messages in [&messages[..count], &messages[messages.len() - count..]] {
+                    let expected: Vec<[u8; 32]> =
+                        messages.iter().map(|message| alone(name, b"key", message)).collect();
+                    assert_eq!(hash.of_each(messages), expected, "{name}");
+                }
             }
         }
     }

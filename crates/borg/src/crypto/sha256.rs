@@ -49,14 +49,13 @@ pub(super) const WIDTH: usize = 1;
 pub(super) fn advance(lanes: &mut [Lane<'_>]) -> usize {
     let count = lanes.iter().map(|lane| lane.blocks.len()).min().unwrap_or_default();
     #[cfg(target_arch = "x86_64")]
-    if lanes.len() > 1 && x86::available() {
+    if x86::available() {
         match lanes {
-            [a, b] => x86::compress([a, b], count),
-            [a, b, c] => x86::compress([a, b, c], count),
-            [a, b, c, d] => x86::compress([a, b, c, d], count),
-            _ => unreachable!("there are no more lanes than go side by side"),
+            [a, b] => return x86::compress([a, b], count),
+            [a, b, c] => return x86::compress([a, b, c], count),
+            [a, b, c, d] => return x86::compress([a, b, c, d], count),
+            _ => {}
         }
-        return count;
     }
     for lane in lanes {
         compress256(lane.state, &lane.blocks[..count]);
@@ -102,13 +101,14 @@ mod x86 {
             && is_x86_feature_detected!("sse4.1")
     }
 
-    /// Takes `count` blocks of each lane, which must have them. Only where they are [`available`].
-    pub fn compress<const N: usize>(lanes: [&mut Lane<'_>; N], count: usize) {
+    /// Takes `count` blocks of each lane, which must have them, and returns that. Only where they are [`available`].
+    pub fn compress<const N: usize>(lanes: [&mut Lane<'_>; N], count: usize) -> usize {
         // SAFETY: the caller has seen that the processor has the instructions; nothing else about it is unsafe.
         #[expect(unsafe_code, reason = "calling what needs certain instructions has no safe form")]
         unsafe {
             rounds(lanes, count);
         }
+        count
     }
 
     #[inline]
