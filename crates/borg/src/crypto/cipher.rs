@@ -9,7 +9,7 @@ use sha2::block_api::compress256;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::lanes::Lanes;
+use super::lanes::{Lanes, Message};
 use super::sha256;
 
 /// Bytes of the counter stored with each object. The other half of the counter block is zero.
@@ -80,6 +80,8 @@ impl Hash {
 
 /// A message, and which it is.
 struct Numbered<'m>(usize, &'m [u8]);
+
+impl Message for Numbered<'_> {}
 
 impl AsRef<[u8]> for Numbered<'_> {
     fn as_ref(&self) -> &[u8] {

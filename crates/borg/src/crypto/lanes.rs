@@ -7,6 +7,16 @@
 use super::cipher::{Hash, HmacSha256};
 use super::sha256;
 
+/// What is hashed. It may come in parts, each but the last of whole blocks of its hash.
+pub(crate) trait Message: AsRef<[u8]> {
+    /// Has its bytes be the next part; false, with nothing changed, where there is none.
+    fn next_part(&mut self) -> bool {
+        false
+    }
+}
+
+impl Message for &[u8] {}
+
 /// Messages whose hashes are being made. All have to be of hashes of one family to go side by side.
 pub(crate) struct Lanes<M> {
     width: usize,
@@ -16,7 +26,9 @@ pub(crate) struct Lanes<M> {
 /// A message on its way.
 struct Lane<M> {
     message: M,
-    /// Bytes of it that were taken.
+    /// Bytes of parts before this one.
+    before: u64,
+    /// Bytes of this part that were taken.
     done: usize,
     state: State,
 }
@@ -30,7 +42,7 @@ enum State {
     Blake2(blake2b_simd::State),
 }
 
-impl<M: AsRef<[u8]>> Lanes<M> {
+impl<M: Message> Lanes<M> {
     /// None yet; as many go side by side as is best for this hash.
     pub fn of(hash: &Hash) -> Self {
         let width = match hash {
@@ -50,7 +62,7 @@ impl<M: AsRef<[u8]>> Lanes<M> {
         self.lanes.is_empty()
     }
 
-    /// Bytes of all messages.
+    /// Bytes of all messages, of each the part that is here.
     pub fn bytes(&self) -> usize {
         self.lanes.iter().map(|lane| lane.message.as_ref().len()).sum()
     }
@@ -65,22 +77,28 @@ impl<M: AsRef<[u8]>> Lanes<M> {
             }
             Hash::Blake2(keyed) => State::Blake2((**keyed).clone()),
         };
-        self.lanes.push(Lane { message, done: 0, state });
+        self.lanes.push(Lane { message, before: 0, done: 0, state });
     }
 
     /// Goes on with all until one ends: this message and its hash, or none if there is none.
     pub fn end_one(&mut self) -> Option<(M, [u8; 32])> {
-        if !self.lanes.iter().any(Lane::is_at_end) {
-            advance_sha256(&mut self.lanes);
-            advance_blake2(&mut self.lanes);
-        }
-        let ended = self.lanes.iter().position(Lane::is_at_end)?;
-        let Lane { message, done, state } = self.lanes.swap_remove(ended);
+        let ended = loop {
+            match self.lanes.iter().position(Lane::is_at_end) {
+                Some(at) if self.lanes[at].go_on() => {}
+                Some(at) => break at,
+                None if self.lanes.is_empty() => return None,
+                None => {
+                    advance_sha256(&mut self.lanes);
+                    advance_blake2(&mut self.lanes);
+                }
+            }
+        };
+        let Lane { message, before, done, state } = self.lanes.swap_remove(ended);
         let rest = &message.as_ref()[done..];
         let hash = match state {
             State::Sha256 { mut state, keyed } => {
-                let before = keyed.map_or(0, |(taken, _)| taken);
-                let hash = sha256::finish(&mut state, before + done as u64, rest);
+                let key = keyed.map_or(0, |(taken, _)| taken);
+                let hash = sha256::finish(&mut state, key + before + done as u64, rest);
                 keyed.map_or(hash, |(taken, mut outer)| sha256::finish(&mut outer, taken, &hash))
             }
             State::Blake2(mut state) => {
@@ -93,14 +111,25 @@ impl<M: AsRef<[u8]>> Lanes<M> {
     }
 }
 
-impl<M: AsRef<[u8]>> Lane<M> {
+impl<M: Message> Lane<M> {
     fn rest(&self) -> &[u8] {
         &self.message.as_ref()[self.done..]
     }
 
-    /// Whether less than a block of its hash is left.
+    /// Whether less than a block of its hash is left of this part.
     fn is_at_end(&self) -> bool {
         self.rest().len() < self.state.block()
+    }
+
+    /// Goes on to the next part once this one was taken; false where there is none.
+    fn go_on(&mut self) -> bool {
+        let done = self.done as u64;
+        let has_more = self.rest().is_empty() && self.message.next_part();
+        if has_more {
+            self.before += done;
+            self.done = 0;
+        }
+        has_more
     }
 }
 
@@ -114,7 +143,7 @@ impl State {
 }
 
 /// Takes as many blocks of each message as the shortest has.
-fn advance_sha256<M: AsRef<[u8]>>(lanes: &mut [Lane<M>]) {
+fn advance_sha256<M: Message>(lanes: &mut [Lane<M>]) {
     let mut work: Vec<sha256::Lane<'_>> = Vec::with_capacity(lanes.len());
     for lane in lanes.iter_mut() {
         if let State::Sha256 { state, .. } = &mut lane.state {
@@ -128,7 +157,7 @@ fn advance_sha256<M: AsRef<[u8]>>(lanes: &mut [Lane<M>]) {
 }
 
 /// The same.
-fn advance_blake2<M: AsRef<[u8]>>(lanes: &mut [Lane<M>]) {
+fn advance_blake2<M: Message>(lanes: &mut [Lane<M>]) {
     const BLOCK: usize = blake2b_simd::BLOCKBYTES;
     let blake2 = |lane: &&mut Lane<M>| matches!(lane.state, State::Blake2(_));
     let shortest = lanes.iter_mut().filter(blake2).map(|lane| lane.rest().len()).min().unwrap_or_default();
@@ -149,7 +178,31 @@ mod tests {
     use sha2::{Digest, Sha256};
 
     use super::super::cipher::Hash;
-    use super::Lanes;
+    use super::{Lanes, Message};
+
+    /// A message that comes in parts.
+    struct InParts<'m> {
+        part: &'m [u8],
+        rest: &'m [u8],
+        size: usize,
+    }
+
+    impl AsRef<[u8]> for InParts<'_> {
+        fn as_ref(&self) -> &[u8] {
+            self.part
+        }
+    }
+
+    impl Message for InParts<'_> {
+        fn next_part(&mut self) -> bool {
+            let (part, rest) = self.rest.split_at(self.size.min(self.rest.len()));
+            let has_more = !part.is_empty();
+            if has_more {
+                (self.part, self.rest) = (part, rest);
+            }
+            has_more
+        }
+    }
 
     /// The hash, how a library makes it of one message.
     fn alone(hash: &str, key: &[u8], message: &[u8]) -> [u8; 32] {
@@ -195,6 +248,38 @@ mod tests {
                     ended += 1;
                 }
                 assert_eq!(ended, messages.len());
+            }
+        }
+    }
+
+    #[test]
+    fn messages_that_come_in_parts_have_the_hash_of_the_whole() {
+        let bytes = content();
+        let lengths = [0, 1, 127, 128, 129, 255, 256, 257, 5000, 8192, 99_999];
+        for size in [128, 256, 4096] {
+            for (name, hash) in
+                [("plain", Hash::Plain), ("hmac", Hash::hmac(b"key")), ("blake2", Hash::blake2(b"key"))]
+            {
+                let mut coming = lengths.into_iter().enumerate();
+                let mut lanes = Lanes::of(&hash);
+                let mut ended = Vec::new();
+                loop {
+                    while lanes.has_room()
+                        && let Some((at, length)) = coming.next()
+                    {
+                        // Some have their first part at once, others have it come like all others.
+                        let (part, rest) =
+                            bytes[..length].split_at(if at % 2 == 0 { 0 } else { size.min(length) });
+                        lanes.begin(&hash, InParts { part, rest, size });
+                    }
+                    let Some((message, made)) = lanes.end_one() else { break };
+                    assert!(message.rest.is_empty());
+                    ended.push(made);
+                }
+                let mut expected = lengths.map(|length| alone(name, b"key", &bytes[..length]));
+                expected.sort_unstable();
+                ended.sort_unstable();
+                assert_eq!(ended, expected, "{name} in parts of {size}");
             }
         }
     }

@@ -28,7 +28,7 @@ use zeroize::Zeroizing;
 use crate::{Error, Id};
 
 use cipher::Hash;
-pub(crate) use lanes::Lanes;
+pub(crate) use lanes::{Lanes, Message};
 pub use locate::PassphraseError;
 pub(crate) use locate::{KeySource, find};
 pub(crate) use tam::{Authenticity, authenticate};
@@ -187,13 +187,6 @@ impl Key {
     /// Whether `data` is the object called `id`.
     pub fn check_id(&self, id: &Id, data: &[u8]) -> Result<(), Error> {
         matches(id, &self.id.of(data))
-    }
-
-    /// Whether each of the data is the object called so: sooner than one after the other.
-    pub fn check_ids(&self, objects: &[(Id, &[u8])]) -> Vec<Result<(), Error>> {
-        let data: Vec<&[u8]> = objects.iter().map(|(_, data)| *data).collect();
-        let hashes = self.id.of_each(&data);
-        objects.iter().zip(&hashes).map(|((id, _), hash)| matches(id, hash)).collect()
     }
 
     /// Verifies the envelope and decrypts in place; what remains is compressed, and still to be checked against `id`.

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use crate::compression::{Decompressor, Unpacked};
-use crate::crypto::{Envelope, Key, Lanes, matches};
+use crate::crypto::{Envelope, Key, Lanes, Message, matches};
 use crate::repository::TOGETHER_BYTES;
 use crate::{Error, Id};
 
@@ -34,8 +34,8 @@ impl Data for &mut [u8] {
     }
 }
 
-/// Bytes of memory that are kept at least: two chunks of the usual size.
-const KEPT_AT_LEAST: usize = 4 << 20;
+/// Bytes of memory that are kept: two chunks of the usual size.
+const KEPT: usize = 4 << 20;
 /// More than any chunk has that Borg makes unless it is told to make larger ones.
 const LARGE: usize = 16 << 20;
 
@@ -55,8 +55,7 @@ impl Spare {
 
     /// Keeps it, unless there is enough. More of it saves no time that can be measured.
     pub fn give_back(&mut self, memory: Vec<u8>) {
-        if memory.capacity() > 0 && self.bytes + memory.capacity() <= (*TOGETHER_BYTES / 2).max(KEPT_AT_LEAST)
-        {
+        if memory.capacity() > 0 && self.bytes + memory.capacity() <= KEPT {
             self.bytes += memory.capacity();
             self.free.push(memory);
         }
@@ -102,6 +101,8 @@ impl<T, D: Data> AsRef<[u8]> for Piece<T, D> {
         }
     }
 }
+
+impl<T, D: Data> Message for Piece<T, D> {}
 
 impl<D: Data> Content<D> {
     fn bytes(&self) -> &[u8] {

@@ -23,7 +23,7 @@ pub(super) struct Candidate {
     /// Pieces in a part.
     ranges: Vec<Range<usize>>,
     old: OnceLock<Option<Old>>,
-    /// Parts not compared yet.
+    /// Parts that nobody is done with, and pieces that are being compared.
     left: AtomicUsize,
 }
 
@@ -89,7 +89,17 @@ impl Candidate {
         self.old.get_or_init(open).as_ref()
     }
 
-    /// A part of it was compared; the last one settles it.
+    /// The same, where somebody has needed it.
+    pub fn opened(&self) -> Option<&Old> {
+        self.old.get()?.as_ref()
+    }
+
+    /// One of its pieces is being compared.
+    pub fn one_more(&self) {
+        self.left.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// A piece of it was compared, or a part is done with; the last one settles it.
     pub fn compared(self: &Arc<Self>, update: &Update<'_>) {
         if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.settle(update);
@@ -157,7 +167,7 @@ impl Part {
         pieces.iter().map(|piece| u64::from(piece.chunk.size)).sum()
     }
 
-    /// Compares it, and whatever else is `together`; the last part of a file settles the file.
+    /// Has it compared with whatever else is `together`.
     pub fn compare(&self, together: &mut Together<'_, '_>) {
         let update = together.update;
         for index in self.file.ranges[self.number].clone() {
@@ -169,8 +179,8 @@ impl Part {
             if piece.offset + u64::from(piece.chunk.size) > old.stat.st_size as u64 {
                 break;
             }
-            together.read(&self.file, index, &old.file);
+            together.read(&self.file, index);
         }
-        together.ended(&self.file);
+        self.file.compared(update);
     }
 }

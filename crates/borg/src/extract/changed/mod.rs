@@ -40,7 +40,7 @@ use leftover::Since;
 use together::Together;
 
 /// Bytes of a file that one thread compares.
-const PART: u64 = 32 << 20;
+const PART: u64 = 64 << 20;
 
 /// Extracts what is not right yet below `root`; with `dry`, only tells what that is.
 pub(crate) fn to_directory(
@@ -100,7 +100,7 @@ struct Update<'a> {
     linked: Mutex<Vec<Arc<Candidate>>>,
     /// The same for pipes, devices and symbolic links, each with its place.
     linked_specials: Mutex<Vec<(Item, Vec<u8>)>>,
-    /// What threads read into, kept from one batch to the next.
+    /// What threads read into, kept from one piece to the next.
     buffers: Mutex<Vec<Vec<u8>>>,
     since: Since,
     /// Directories without what other runs have left behind.

@@ -1,87 +1,92 @@
 //! Pieces that are there, of one file or of several, compared together: hashes made side by side take much less time.
 
-use std::fs::File;
-use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use super::Update;
 use super::candidate::{Candidate, Piece};
-use crate::repository::TOGETHER_BYTES;
+use crate::crypto::{Lanes, Message, matches};
 
-/// Bytes that are read before they are hashed, less where many processors share; a piece that is larger goes alone.
-const BYTES: usize = 8 << 20;
-/// Pieces likewise. The files they belong to are open meanwhile.
-const PIECES: usize = 16;
+/// Bytes that are read of a piece at a time: so few that they are still in the processor's cache when they are hashed.
+const PART: usize = 128 << 10;
 
-/// What a thread has read and not compared yet.
+/// What a thread compares at the same time. The files are open meanwhile.
 pub(super) struct Together<'u, 'a> {
     pub update: &'u Update<'a>,
-    buffer: Vec<u8>,
-    /// Pieces, by the numbers they have in their files, and where in the buffer they are.
-    read: Vec<(Arc<Candidate>, usize, Range<usize>)>,
-    /// Files a part of which ends here.
-    ended: Vec<Arc<Candidate>>,
+    lanes: Lanes<Reading>,
+}
+
+/// A piece of a file that is being read from what is there.
+struct Reading {
+    file: Arc<Candidate>,
+    /// Its number in the file.
+    index: usize,
+    /// Bytes of it that were read, the part in memory included.
+    read: usize,
+    memory: Vec<u8>,
+    /// Bytes in memory.
+    part: usize,
+}
+
+impl AsRef<[u8]> for Reading {
+    fn as_ref(&self) -> &[u8] {
+        &self.memory[..self.part]
+    }
+}
+
+impl Message for Reading {
+    fn next_part(&mut self) -> bool {
+        let Piece { chunk, offset, .. } = &self.file.pieces[self.index];
+        let part = PART.min(chunk.size as usize - self.read);
+        let at = offset + self.read as u64;
+        let Some(old) = self.file.opened().filter(|_| part > 0) else { return false };
+        // What cannot be read ends it too soon.
+        let is_read = old.file.read_exact_at(&mut self.memory[..part], at).is_ok();
+        if is_read {
+            self.read += part;
+            self.part = part;
+        }
+        is_read
+    }
 }
 
 impl<'u, 'a> Together<'u, 'a> {
     pub fn new(update: &'u Update<'a>) -> Self {
-        let buffer = update.buffers.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
-        Self { update, buffer, read: Vec::new(), ended: Vec::new() }
+        Self { update, lanes: Lanes::of(update.shared.repository.key().id()) }
     }
 
     /// Takes a piece of a file from what is there; one that cannot be read is not there.
-    pub fn read(&mut self, file: &Arc<Candidate>, index: usize, old: &File) {
-        let Piece { chunk, offset, .. } = &file.pieces[index];
-        let length = chunk.size as usize;
-        if self.filled() + length > BYTES.min(*TOGETHER_BYTES) || self.read.len() >= PIECES {
-            self.compare();
+    pub fn read(&mut self, file: &Arc<Candidate>, index: usize) {
+        if !self.lanes.has_room() {
+            self.compare_one();
         }
-        let range = self.filled()..self.filled() + length;
-        if self.buffer.len() < range.end {
-            self.buffer.resize(range.end, 0);
-        }
-        if old.read_exact_at(&mut self.buffer[range.clone()], *offset).is_ok() {
-            self.read.push((Arc::clone(file), index, range));
-        }
-    }
-
-    /// All of a part of this file was taken.
-    pub fn ended(&mut self, file: &Arc<Candidate>) {
-        self.ended.push(Arc::clone(file));
+        let buffer = self.update.buffers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let memory = buffer.unwrap_or_else(|| vec![0; PART]);
+        file.one_more();
+        let reading = Reading { file: Arc::clone(file), index, read: 0, memory, part: 0 };
+        self.lanes.begin(self.update.shared.repository.key().id(), reading);
     }
 
     /// Compares what is left.
     pub fn finish(mut self) {
-        self.compare();
-        if self.buffer.len() <= BYTES {
-            self.update.buffers.lock().unwrap_or_else(PoisonError::into_inner).push(self.buffer);
+        while !self.lanes.is_empty() {
+            self.compare_one();
         }
     }
 
-    fn filled(&self) -> usize {
-        self.read.last().map_or(0, |(_, _, range)| range.end)
-    }
-
-    fn compare(&mut self) {
+    fn compare_one(&mut self) {
+        let Some((Reading { file, index, read, memory, .. }, hash)) = self.lanes.end_one() else { return };
+        self.update.buffers.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
         let run = &self.update.shared.run;
         if run.stopped() {
             return;
         }
-        let named = |(file, index, range): &(Arc<Candidate>, usize, Range<usize>)| {
-            (file.pieces[*index].chunk.id, &self.buffer[range.clone()])
-        };
-        let there: Vec<_> = self.read.iter().map(named).collect();
-        let checked = run.repository.key().check_ids(&there);
-        for ((file, index, range), checked) in self.read.drain(..).zip(checked) {
-            if checked.is_ok() {
-                file.pieces[index].is_there.store(true, Ordering::Release);
-                run.observer.advance(range.len() as u64, 0);
-            }
+        let Piece { chunk, is_there, .. } = &file.pieces[index];
+        if read == chunk.size as usize && matches(&chunk.id, &hash).is_ok() {
+            is_there.store(true, Ordering::Release);
+            run.observer.advance(u64::from(chunk.size), 0);
         }
-        for file in self.ended.drain(..) {
-            file.compared(self.update);
-        }
+        file.compared(self.update);
     }
 }
