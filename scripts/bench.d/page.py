@@ -223,7 +223,7 @@ def project_part():
         "\n## A whole in-place restore\n\n"
         f"`scripts/bench project`: a volume of {2 * 1024 // meta['scale']} MB in {10_000 // meta['scale']} files, repokey-blake2, lz4; medians of "
         f"{len(ours)} runs, in turn with the classic script: stop, remove,\n`borg extract` in place, start. Ours also syncs to disk, keeps what "
-        "was there, and waits until the container has proved stable.\n\n"
+        "was there, and waits until the container has proved stable. Compose is version 2. What is read and what is run is in memory at the start.\n\n"
         "| measure | Reprise | classic script | target | |\n|---|---|---|---|---|\n" + "".join(lines) + "\n"
         f"Measured on {meta['day']}, {meta['cores']} cores, load at the end {meta['load']:.1f}.\n"
     )

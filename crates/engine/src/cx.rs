@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
-use reprise_host::Host;
+use reprise_host::{Command, Host};
 use reprise_model::{Message, Observer};
 
-use crate::{Clock, Source, Step};
+use crate::{Clock, Error, Result, Source, Step};
 
 /// Which way a plan is being driven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +59,16 @@ pub struct Cx<'a> {
     pub clock: &'a dyn Clock,
     /// Who watches.
     pub watch: &'a dyn Watch,
+}
+
+impl Cx<'_> {
+    /// Runs a command that changes something, takes long, and may be given up half-way.
+    pub(crate) fn run_long(&self, command: &Command) -> Result<()> {
+        match self.host.run_unless(&|| self.watch.cancelled(), command)? {
+            Some(_) => Ok(()),
+            None => Err(Error::Cancelled),
+        }
+    }
 }
 
 /// Passes on to a [`Watch`] what happens and keeps the warnings for the journal. When the time is over it wishes to

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::io::{Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -27,11 +28,15 @@ pub struct Command {
 
 /// What a command reads. Shown as its length only.
 #[derive(Clone, Default, PartialEq, Eq)]
-struct Input(Vec<u8>);
+struct Input {
+    bytes: Vec<u8>,
+    /// Whether it seems to go on until the command ends.
+    stays_open: bool,
+}
 
 impl fmt::Debug for Input {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} bytes", self.0.len())
+        write!(f, "{} bytes", self.bytes.len())
     }
 }
 
@@ -68,12 +73,23 @@ impl Command {
     /// The same reading `input` from its standard input. Secrets may be in it.
     #[must_use]
     pub fn input(self, input: Vec<u8>) -> Self {
-        Self { input: Input(input), ..self }
+        Self { input: Input { bytes: input, stays_open: false }, ..self }
+    }
+
+    /// The same, and after that it waits in vain for more: for what takes the end of its input for the end of who asked.
+    #[must_use]
+    pub fn open_input(self, input: Vec<u8>) -> Self {
+        Self { input: Input { bytes: input, stays_open: true }, ..self }
     }
 
     /// What it reads from its standard input.
     pub(crate) fn given(&self) -> &[u8] {
-        &self.input.0
+        &self.input.bytes
+    }
+
+    /// Whether its standard input stays open until it ends.
+    pub(crate) fn input_stays_open(&self) -> bool {
+        self.input.stays_open
     }
 
     /// The program's name.
@@ -84,6 +100,16 @@ impl Command {
     /// The program and its arguments.
     pub(crate) fn words(&self) -> impl Iterator<Item = &str> {
         std::iter::once(&self.program).chain(&self.args).map(String::as_str)
+    }
+
+    /// The process that it is on this machine: in a group of its own, and without secrets in its environment.
+    fn process(&self) -> std::process::Command {
+        let mut process = std::process::Command::new(&self.program);
+        for name in SECRETS {
+            process.env_remove(name);
+        }
+        process.args(&self.args).process_group(0);
+        process
     }
 
     /// How long it may take.
@@ -135,6 +161,39 @@ pub struct Output {
 pub(crate) const SECRETS: [&str; 4] =
     ["BORG_PASSPHRASE", "BORG_PASSCOMMAND", "BORG_PASSPHRASE_FD", "BORG_NEW_PASSPHRASE"];
 
+/// A program that runs, and whose standard input and output are there for whoever began it. Dropped, it is ended.
+#[derive(Debug)]
+pub struct Dialogue {
+    pub(crate) child: Child,
+    /// What must stay as long as it does.
+    _keep: Option<Arc<dyn fmt::Debug + Send + Sync>>,
+}
+
+impl Dialogue {
+    pub(crate) fn of(child: Child, keep: Option<Arc<dyn fmt::Debug + Send + Sync>>) -> Self {
+        Self { child, _keep: keep }
+    }
+}
+
+impl Drop for Dialogue {
+    fn drop(&mut self) {
+        // With what it has started.
+        if let Some(group) = rustix::process::Pid::from_raw(self.child.id() as i32) {
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        }
+        let _ = self.child.wait();
+    }
+}
+
+/// Begins `command` on this machine. It has no time limit, and nobody hears what it says on its standard error. Its life is not tied to
+/// this process's, as that would be to the thread that begins it; so it has to be one that only looks, and ends with its input.
+pub(crate) fn begin_local(command: &Command) -> Result<Dialogue> {
+    let failed = |source| Error::Start { program: command.program.clone(), source };
+    let mut process = command.process();
+    let process = process.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    Ok(Dialogue::of(process.spawn().map_err(failed)?, None))
+}
+
 /// Runs `command` on this machine, in a process group of its own: a Ctrl+C meant for Reprise must not
 /// cut a `docker stop` in half. Fails when it ends badly or not in time.
 pub fn run_local(command: &Command) -> Result<Output> {
@@ -147,10 +206,7 @@ const GRACE: Duration = Duration::from_secs(20);
 
 /// The same. Nothing when `cancelled` said so, and it was told to end before it had.
 pub fn run_local_unless(cancelled: &dyn Fn() -> bool, command: &Command) -> Result<Option<Output>> {
-    let mut process = std::process::Command::new(&command.program);
-    for name in SECRETS {
-        process.env_remove(name);
-    }
+    let mut process = command.process();
     // What was asked for by a process that is gone must not go on behind the back of its recovery.
     let with_us =
         || Ok(rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?);
@@ -161,20 +217,22 @@ pub fn run_local_unless(cancelled: &dyn Fn() -> bool, command: &Command) -> Resu
     }
     let failed = |source| Error::Start { program: command.program.clone(), source };
     let mut child = process
-        .args(&command.args)
-        .stdin(if command.input.0.is_empty() { Stdio::null() } else { Stdio::piped() })
+        .stdin(if command.given().is_empty() { Stdio::null() } else { Stdio::piped() })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .process_group(0)
         .spawn()
         .map_err(failed)?;
     let stdout = child.stdout.take().map(drain);
     let stderr = child.stderr.take().map(drain);
-    if let Some(mut stdin) = child.stdin.take() {
-        let input = command.input.0.clone();
-        // One that ends before it has read all tells why by itself.
-        std::thread::spawn(move || drop(stdin.write_all(&input)));
-    }
+    // Held until the end, it keeps what it returns.
+    let _open = child.stdin.take().map(|mut stdin| {
+        let Input { bytes, stays_open } = command.input.clone();
+        std::thread::spawn(move || {
+            // One that ends before it has read all tells why by itself.
+            let _ = stdin.write_all(&bytes);
+            stays_open.then_some(stdin)
+        })
+    });
     let group = rustix::process::Pid::from_raw(child.id() as i32);
     // The whole group: a shell's children would keep the pipes open.
     let signal = |signal| group.map(|group| rustix::process::kill_process_group(group, signal));
@@ -267,6 +325,14 @@ mod tests {
         let command = Command::new("cat").input(b"a secret".to_vec());
         assert_eq!(run_local(&command).unwrap().stdout, b"a secret");
         assert!(!format!("{command:?} {command}").contains("secret"));
+    }
+
+    #[test]
+    fn an_input_that_stays_open_ends_with_the_command() {
+        let command = sh("read -r line; echo \"$line\"").limit(Duration::from_secs(20));
+        assert_eq!(run_local(&command.open_input(b"asked\n".to_vec())).unwrap().stdout, b"asked\n");
+        let until_end = Command::new("cat").limit(Duration::from_millis(300));
+        assert!(matches!(run_local(&until_end.open_input(b"asked".to_vec())), Err(Error::TimedOut { .. })));
     }
 
     #[test]

@@ -173,6 +173,13 @@ pub trait Host: Send + Sync {
     /// Runs a command that changes something.
     fn run(&self, command: &Command) -> Result<Output>;
 
+    /// The same, of one that takes long and may be given up half-way: nothing when `cancelled` said so, and it was told to end before
+    /// it had. Over SSH it is not given up.
+    fn run_unless(&self, cancelled: &dyn Fn() -> bool, command: &Command) -> Result<Option<Output>> {
+        let _ = cancelled;
+        self.run(command).map(Some)
+    }
+
     /// Whether changes are only pretended, and content never held.
     fn pretends(&self) -> bool {
         false

@@ -5,6 +5,7 @@
 //! [`OverlayHost`] answers like another host after changes that were never made, which is what a dry run runs
 //! against. A [`Claim`] makes known on the machine itself what is being worked on.
 
+mod both;
 mod carry;
 mod claim;
 mod command;
@@ -19,6 +20,7 @@ mod mutable;
 mod overlay;
 mod ssh;
 
+pub use both::both;
 pub use carry::{Attributes, Found, Move, any_path};
 pub use claim::{Claim, Claimed, Thing, claims_directory};
 pub use command::{Command, Output, quote, run_local, run_local_unless};

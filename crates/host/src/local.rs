@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
+use crate::command::{Dialogue, begin_local};
 use crate::docker::{Docker, DockerCli, Run};
 use crate::edit::edit;
 use crate::mounts;
 use crate::mutable::make_mutable;
 use crate::{
     Attributes, Claim, Claimed, Command, Error, FileKind, Found, Host, Inode, Move, Output, Result, Space,
-    Stat, Tree, here, run_local,
+    Stat, Tree, here, run_local, run_local_unless,
 };
 
 /// This machine, its files as the process may touch them, and the Docker engine that `docker` reaches.
@@ -31,6 +32,10 @@ struct Here;
 impl Run for Here {
     fn run(&self, command: &Command) -> Result<Output> {
         run_local(command)
+    }
+
+    fn begin(&self, command: &Command) -> Result<Dialogue> {
+        begin_local(command)
     }
 }
 
@@ -200,6 +205,10 @@ impl Host for LocalHost {
 
     fn run(&self, command: &Command) -> Result<Output> {
         run_local(command)
+    }
+
+    fn run_unless(&self, cancelled: &dyn Fn() -> bool, command: &Command) -> Result<Option<Output>> {
+        run_local_unless(cancelled, command)
     }
 
     fn space(&self, path: &Path) -> Result<Space> {

@@ -1,9 +1,14 @@
 # Has Docker make container $1 as standard input describes it: `docker create` cannot say all of it.
 create_container() {
-    local body answer
+    local body answer request feeder
     body=$(cat)
-    answer=$(printf 'POST /containers/create?name=%s HTTP/1.1\r\nHost: docker\r\nContent-Type: application/json\r\nContent-Length: %s\r\nConnection: close\r\n\r\n%s' \
-        "$1" "$(printf %s "$body" | wc -c)" "$body" | docker system dial-stdio)
+    # Its input stays open until it has answered: the engine takes its end for the end of who asked.
+    exec {request}< <(printf 'POST /containers/create?name=%s HTTP/1.1\r\nHost: docker\r\nContent-Type: application/json\r\nContent-Length: %s\r\nConnection: close\r\n\r\n%s' \
+        "$1" "$(printf %s "$body" | wc -c)" "$body" && exec sleep 120)
+    feeder=$!
+    answer=$(docker system dial-stdio <&"$request")
+    kill "$feeder" 2>/dev/null || :
+    exec {request}<&-
     [[ $answer == 'HTTP/1.1 2'* ]] || { printf 'container %s: %s\n' "$1" "$answer" >&2; return 1; }
 }
 # How a container was made, of what `docker container inspect` tells of it.

@@ -1,34 +1,43 @@
-//! Docker driven by its own command line, so that the same commands run here, over SSH and in scripts.
+//! Docker driven by its own command line, so that the same commands run here, over SSH and in scripts. What only looks takes a
+//! shorter way where there is one ([`Lines`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::api::{self, Answer, Request};
+use super::line::Lines;
 use super::{
     Blueprint, Compose, ComposeForm, ComposeProject, Container, Docker, Endpoint, Engine, NetworkSpec,
-    ObjectKind, Volume, VolumeSpec, api, commands, inspect, may_be_id, reachable, text,
+    ObjectKind, Volume, VolumeSpec, commands, inspect, may_be_id, reachable, text,
 };
-use crate::{Command, Error, Output, Result};
+use crate::command::Dialogue;
+use crate::{Command, Error, Output, Result, both};
 
 /// Runs commands on the machine whose engine is meant.
 pub trait Run: Send + Sync {
     /// Runs `command` to its end; fails when it fails.
     fn run(&self, command: &Command) -> Result<Output>;
+
+    /// Begins `command`, for as long as the answer is held.
+    fn begin(&self, command: &Command) -> Result<Dialogue>;
 }
 
 /// A Docker engine behind the `docker` program.
 #[derive(Debug, Clone)]
 pub struct DockerCli<R> {
     run: R,
+    lines: Arc<Lines>,
 }
 
 impl<R: Run> DockerCli<R> {
     /// The engine that `docker` reaches where `run` runs commands.
     pub fn new(run: R) -> Self {
-        Self { run }
+        Self { run, lines: Arc::default() }
     }
 
     fn docker(&self, command: &Command) -> Result<Output> {
@@ -40,24 +49,60 @@ impl<R: Run> DockerCli<R> {
 
     fn parsed<T: DeserializeOwned>(&self, command: &Command) -> Result<T> {
         let output = self.docker(command)?;
-        serde_json::from_slice(&output.stdout)
-            .map_err(|error| Error::Answer { command: command.to_string(), reason: error.to_string() })
+        understood(&output.stdout, command)
     }
 
-    /// What `docker inspect` says of everything of that kind.
-    fn all<T: DeserializeOwned>(&self, kind: ObjectKind) -> Result<Vec<T>> {
+    /// The engine's answer to `request`; `None` where it can only be asked by `docker`'s commands.
+    fn get<T: DeserializeOwned>(&self, request: &Request) -> Result<Option<T>> {
+        let answers = self.lines.look(&self.run, std::slice::from_ref(request))?;
+        // What every engine has is not found by something that stands before it.
+        let answer = answers.into_iter().flatten().find(|answer| answer.status != 404);
+        answer.map(|answer| understood(&answer.success(&request.to_string())?.body, request)).transpose()
+    }
+
+    fn info(&self) -> Result<inspect::Info> {
+        match self.get(&Request::get("/info"))? {
+            Some(info) => Ok(info),
+            None => self.parsed(&Command::new("docker").args(["info", "--format", "{{json .}}"])),
+        }
+    }
+
+    /// The ids of everything of that kind, or the names of volumes, each once: an image with several tags is listed with each.
+    fn list(&self, kind: ObjectKind) -> Result<BTreeSet<String>> {
+        let request = Request::list(kind);
+        if let Some(answer) = self.get::<Value>(&request)? {
+            let (all, key) = match kind {
+                ObjectKind::Volume => (answer.get("Volumes"), "/Name"),
+                _ => (Some(&answer), "/Id"),
+            };
+            let odd =
+                |reason: &str| Error::Answer { command: request.to_string(), reason: reason.to_owned() };
+            let all = match all {
+                Some(Value::Array(all)) => &all[..],
+                Some(Value::Null) => &[],
+                _ => return Err(odd("it is no list")),
+            };
+            let named = |one| match text(one, key) {
+                "" => Err(odd("something in it has no name")),
+                name => Ok(name.to_owned()),
+            };
+            return all.iter().map(named).collect();
+        }
         let everything: &[&str] = match kind {
             ObjectKind::Container => &["-aq", "--no-trunc"],
             ObjectKind::Network | ObjectKind::Image => &["-q", "--no-trunc"],
             ObjectKind::Volume => &["-q"],
         };
         let list = Command::new("docker").args([kind.as_str(), "ls"]).args(everything.iter().copied());
+        let listed = self.docker(&list)?;
+        Ok(String::from_utf8_lossy(&listed.stdout).lines().map(ToOwned::to_owned).collect())
+    }
+
+    /// What `docker inspect` says of everything of that kind.
+    fn all<T: DeserializeOwned>(&self, kind: ObjectKind) -> Result<Vec<T>> {
         // One of them may go between the two questions: ask again.
         for _ in 0..5 {
-            let listed = self.docker(&list)?;
-            // An image with several tags is listed with each.
-            let names: BTreeSet<String> =
-                String::from_utf8_lossy(&listed.stdout).lines().map(ToOwned::to_owned).collect();
+            let names = self.list(kind)?;
             if names.is_empty() {
                 return Ok(Vec::new());
             }
@@ -66,7 +111,7 @@ impl<R: Run> DockerCli<R> {
             }
         }
         Err(Error::Answer {
-            command: list.to_string(),
+            command: format!("docker {} ls", kind.as_str()),
             reason: "they come and go faster than they can be listed".to_owned(),
         })
     }
@@ -102,6 +147,19 @@ impl<R: Run> DockerCli<R> {
 
     /// What `docker inspect` says of `names`, or nothing where one of them does not exist.
     fn inspect<T: DeserializeOwned>(&self, kind: ObjectKind, names: &[String]) -> Result<Option<Vec<T>>> {
+        let requests: Option<Vec<Request>> = names.iter().map(|name| Request::inspect(kind, name)).collect();
+        if let Some(requests) = requests
+            && let Some(answers) = self.lines.look(&self.run, &requests)?
+        {
+            let found = requests.iter().zip(answers).map(|(request, answer)| {
+                let answer = answer.success(&request.to_string())?;
+                understood(&answer.body, request)
+            });
+            return match found.collect() {
+                Err(Error::Command { message, .. }) if absent(&message) => Ok(None),
+                other => other.map(Some),
+            };
+        }
         let command = Command::new("docker").args([kind.as_str(), "inspect", "--"]).args(names);
         match self.parsed(&command) {
             Ok(answers) => Ok(Some(answers)),
@@ -109,6 +167,12 @@ impl<R: Run> DockerCli<R> {
             Err(other) => Err(other),
         }
     }
+}
+
+/// What `answer` to `asked` tells.
+fn understood<T: DeserializeOwned>(answer: &[u8], asked: &impl ToString) -> Result<T> {
+    serde_json::from_slice(answer)
+        .map_err(|error| Error::Answer { command: asked.to_string(), reason: error.to_string() })
 }
 
 /// Whether `found` is what was asked for by `name`: the engine takes the beginning of an id, too, where nothing of that
@@ -146,16 +210,19 @@ fn absent(message: &str) -> bool {
 
 impl<R: Run> Docker for DockerCli<R> {
     fn engine(&self) -> Result<Engine> {
-        let command = Command::new("docker").args(["info", "--format", "{{json .}}"]);
-        let info: inspect::Info = self.parsed(&command)?;
+        let context =
+            Command::new("docker").args(["context", "inspect", "--format", "{{.Endpoints.docker.Host}}"]);
+        // Old clients know no contexts; theirs is the local one unless DOCKER_HOST says otherwise.
+        let endpoint = || self.docker(&context).map(|output| output.stdout).unwrap_or_default();
+        // What only looks does without `docker`'s other commands. Whether the engine takes them is to be known before it matters.
+        let version = Command::new("docker").args(["version", "--format", "{{.Server.Version}}"]);
+        let ((endpoint, taken), info) = both(|| both(endpoint, || self.docker(&version)), || self.info());
+        let info = info?;
+        taken?;
         // With no engine, newer clients still exit 0 and answer with errors and empty fields.
         if info.root.as_os_str().is_empty() {
             return Err(Error::DockerUnreachable(info.errors.join("; ")));
         }
-        let context =
-            Command::new("docker").args(["context", "inspect", "--format", "{{.Endpoints.docker.Host}}"]);
-        // Old clients know no contexts; theirs is the local one unless DOCKER_HOST says otherwise.
-        let endpoint = self.docker(&context).map(|output| output.stdout).unwrap_or_default();
         let endpoint = String::from_utf8_lossy(&endpoint).trim().to_owned();
         Ok(Engine { version: info.version, root: info.root, endpoint })
     }
@@ -228,8 +295,11 @@ impl<R: Run> Docker for DockerCli<R> {
             let message = "its name is none that Docker takes".to_owned();
             return Err(Error::Answer { command: what, reason: message });
         }
-        let answer = self.docker(&api::post(&format!("/containers/create?name={name}"), &blueprint.body))?;
-        match api::expect_success(&what, &answer.stdout) {
+        let create = api::post(&format!("/containers/create?name={name}"), &blueprint.body);
+        let said = self.docker(&create)?.stdout;
+        let unanswered = |_| Error::DockerUnreachable(format!("no answer to `{what}`"));
+        let answer = Answer::read(&mut &said[..]).map_err(unanswered)?;
+        match answer.success(&what).map(drop) {
             // The answer to an earlier request was lost with the connection.
             Err(Error::Command { status, .. })
                 if status.ends_with(" 409") && self.is_made(name, blueprint)? =>
@@ -361,6 +431,13 @@ mod tests {
     const ID: &str = "cafe0123456789abcafe0123456789abcafe0123456789abcafe0123456789ab";
 
     impl Run for OfIds {
+        fn begin(&self, command: &Command) -> Result<Dialogue> {
+            Err(Error::Start {
+                program: command.program().to_owned(),
+                source: std::io::ErrorKind::NotFound.into(),
+            })
+        }
+
         fn run(&self, command: &Command) -> Result<Output> {
             let words: Vec<&str> = command.words().collect();
             let asked = *words.last().expect("a name");

@@ -6,6 +6,7 @@ mod cli;
 pub mod commands;
 mod compose;
 mod inspect;
+mod line;
 mod network;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -119,7 +119,7 @@ impl SshHost {
 set -C
 rm -f -- \"$1.part\" && cat >\"$1.part\" && sync -- \"$1.part\" && mv -fT -- \"$1.part\" \"$1\" && sync -- \"${1%/*}/\"";
         let call = Call::script(script, &[path]);
-        let said = self.connection.persist(|| self.connection.call_with(&call, content))?;
+        let said = self.connection.persist(|| self.connection.call_with(&call, content, false))?;
         if said.status == 0 { Ok(()) } else { Err(self.refused("write", &[path], &said)) }
     }
 }

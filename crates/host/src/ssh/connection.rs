@@ -19,7 +19,7 @@ use super::probe::{self, Facts};
 use super::wire::{self, Answer, Call};
 use super::{Settings, trouble};
 use crate::claim::{self, Holder};
-use crate::command::{SECRETS, drain};
+use crate::command::{Dialogue, SECRETS, drain};
 use crate::{Claim, Error, Result, Trouble};
 
 /// How long a login may take in all.
@@ -75,6 +75,12 @@ pub(super) struct Session {
 impl Session {
     fn belongs_to(&self, master: &Arc<Master>) -> bool {
         Arc::ptr_eq(&self.master, master)
+    }
+
+    /// The program that it is, whose messages nobody hears.
+    pub(super) fn into_dialogue(mut self) -> Dialogue {
+        drop(self.child.stderr.take().map(drain));
+        Dialogue::of(self.child, Some(self.master))
     }
 }
 
@@ -194,13 +200,15 @@ impl Connection {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs `call` there with `input` as its standard input; once.
-    pub(super) fn call_with(&self, call: &Call, input: &[u8]) -> Result<Said> {
+    /// Runs `call` there with `input` as its standard input, which `stays_open` until it ends or not; once.
+    pub(super) fn call_with(&self, call: &Call, input: &[u8], stays_open: bool) -> Result<Said> {
         let mut session = self.session(|mark| wire::fed(call, mark))?;
-        if let Some(mut stdin) = session.child.stdin.take() {
+        let mut stdin = session.child.stdin.take();
+        if let Some(stdin) = &mut stdin {
             // Why it could not be written, the command or ssh tells better.
             let _ = stdin.write_all(input);
         }
+        let _open = stdin.filter(|_| stays_open);
         self.end(session, Some(call.time_limit() + GRACE))
     }
 

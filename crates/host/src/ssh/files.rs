@@ -246,7 +246,7 @@ if [ -n \"$3\" ]; then
 fi
 cat >\"$f\"";
         let call = Call::script(script, &[tree, file]).arg(original.unwrap_or_default().as_bytes());
-        let said = self.connection.call_with(&call, content)?;
+        let said = self.connection.call_with(&call, content, false)?;
         if said.status == 0 { Ok(()) } else { Err(self.refused("change", &[&tree.join(file)], &said)) }
     }
 

@@ -21,6 +21,7 @@ pub use keys::{HostKey, make_identity, pin, scan};
 pub use probe::{Exchange, Facts};
 pub use trouble::Trouble;
 
+use crate::command::Dialogue;
 use crate::docker::{DockerCli, Run};
 use crate::{Command, Error, Output, Result};
 use wire::Call;
@@ -92,7 +93,7 @@ impl Run for There {
         let call = Call::from(command);
         let said = match command.given() {
             [] => self.0.call(&call)?,
-            input => self.0.persist(|| self.0.call_with(&call, input))?,
+            input => self.0.persist(|| self.0.call_with(&call, input, command.input_stays_open()))?,
         };
         let program = || command.program().to_owned();
         match said.status {
@@ -110,5 +111,11 @@ impl Run for There {
                 message: said.stderr,
             }),
         }
+    }
+
+    fn begin(&self, command: &Command) -> Result<Dialogue> {
+        let call = Call::from(command);
+        let session = self.0.persist(|| self.0.session(|mark| wire::fed(&call, mark)))?;
+        Ok(session.into_dialogue())
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reprise_engine::SourceError;
-use reprise_host::{Command, Container, Engine, FileKind, Host, Space, Stat, Volume};
+use reprise_host::{Command, Compose, Container, Engine, FileKind, Host, Space, Stat, Volume, both};
 use reprise_model::{
     Adaptation, Choice, Destination, Item, ItemKind, Manner, Protect, Selection, Unobserved,
 };
@@ -78,6 +78,8 @@ pub struct Facts {
     pub host: String,
     /// Its Docker engine, or why it does not answer. Not asked for an alternative location.
     pub engine: Option<Result<Engine, String>>,
+    /// Compose there, where a project is restored in place.
+    pub compose: Option<Compose>,
     /// Whether `borg` runs there, or why not, if that was asked for.
     pub borg: Option<Result<(), String>>,
     /// All containers there.
@@ -123,13 +125,21 @@ pub fn survey(
     backup: &dyn Backup,
 ) -> Result<Facts, SurveyError> {
     let in_place = choice.destination == Destination::InPlace;
-    let engine = match host.docker().engine() {
-        _ if !in_place => None,
-        Ok(engine) => Some(Ok(engine)),
-        // Whoever shows it says what this is about.
-        Err(reprise_host::Error::DockerUnreachable(reason)) => Some(Err(reason)),
-        Err(error) => Some(Err(error.to_string())),
-    };
+    let has_project = in_place && selection.items.iter().any(|item| item.compose_file.is_some());
+    // Compose takes long to say which it is.
+    let (compose, engine) = both(
+        || if has_project { host.docker().compose() } else { Ok(None) },
+        || in_place.then(|| host.docker().engine()),
+    );
+    let engine = engine.map(|engine| {
+        engine.map_err(|error| match error {
+            // Whoever shows it says what this is about.
+            reprise_host::Error::DockerUnreachable(reason) => reason,
+            error => error.to_string(),
+        })
+    });
+    // Where there is no engine, it is of no use.
+    let compose = if matches!(engine, Some(Ok(_))) { compose? } else { None };
     let mut containers = match &engine {
         Some(Ok(_)) => host.containers()?,
         _ => Vec::new(),
@@ -186,7 +196,7 @@ pub fn survey(
         asked.map(drop).map_err(|error| error.to_string())
     });
     let (host, making) = (host.name().to_owned(), Making::default());
-    Ok(Facts { host, engine, borg, containers, dependencies, sites, binds, making, texts })
+    Ok(Facts { host, engine, compose, borg, containers, dependencies, sites, binds, making, texts })
 }
 
 /// Where `item` goes below an alternative location (DR-5).

@@ -39,6 +39,7 @@ impl Message for Reading {
     fn next_part(&mut self) -> bool {
         let Piece { chunk, offset, .. } = &self.file.pieces[self.index];
         let part = PART.min(chunk.size as usize - self.read);
+        debug_assert!(self.read.is_multiple_of(PART), "only the last part has less");
         let at = offset + self.read as u64;
         let Some(old) = self.file.opened().filter(|_| part > 0) else { return false };
         // What cannot be read ends it too soon.
@@ -70,7 +71,7 @@ impl<'u, 'a> Together<'u, 'a> {
 
     /// Compares what is left.
     pub fn finish(mut self) {
-        while !self.lanes.is_empty() {
+        while !self.lanes.is_empty() && !self.update.shared.stopped() {
             self.compare_one();
         }
     }

@@ -31,6 +31,14 @@ pub struct Step {
     pub began: f64,
 }
 
+impl Step {
+    /// Its kind for the table: snapshots are of several kinds, and trees are mirrored in several ways.
+    pub fn kind(&self) -> String {
+        let way = self.change["way"].as_str().or(self.change["kind"].as_str());
+        way.map_or_else(|| self.effect.clone(), |way| format!("{} {way}", self.effect))
+    }
+}
+
 /// Which restore is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Restore {
@@ -38,11 +46,18 @@ pub enum Restore {
     Everything,
     /// A volume on a btrfs of its own, with a snapshot as the way back, and an archive besides.
     Protected,
+    /// A volume that is a file system, in which its container writes: it is copied, emptied and filled.
+    Filled,
 }
 
 impl Restore {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Everything, Self::Protected];
+    pub const ALL: [Self; 3] = [Self::Everything, Self::Protected, Self::Filled];
+
+    /// The kinds of steps that it is there for, where all others are those of the ones before.
+    pub fn only_for(self) -> Option<&'static [&'static str]> {
+        (self == Self::Filled).then_some(&["snapshot", "mirror"])
+    }
 }
 
 /// See above.
@@ -74,7 +89,11 @@ impl Bed {
     /// A new one, restored to over ssh or not.
     pub fn new(restore: Restore, over_ssh: bool) -> Self {
         let shop = Shop::for_faults();
-        let disk = (restore == Restore::Protected).then(|| shop.volume_on("btrfs"));
+        let disk = match restore {
+            Restore::Everything => None,
+            Restore::Protected => Some(shop.volume_on("btrfs")),
+            Restore::Filled => Some(shop.data_on("ext4")),
+        };
         let engine = Engine::at(&shop.sandbox.dir.join("docker.sock"));
         let sshd = over_ssh.then(|| {
             let socket = engine.path().display();
@@ -140,6 +159,7 @@ impl Bed {
         let volume = format!("volume:{}", self.shop.volume);
         let which: &[&str] = match self.restore {
             Restore::Everything => &[],
+            Restore::Filled => &["--item", &volume],
             // The repository is out of reach of another host.
             Restore::Protected if self.sshd.is_some() => &["--item", &volume, "--protect", "snapshot"],
             Restore::Protected => &["--item", &volume, "--protect", "snapshot", "--backup-before"],

@@ -120,7 +120,8 @@ fn serve(mut client: UnixStream, shared: &Shared) {
         let _ = back.shutdown(Shutdown::Both);
     });
     let mut buffer = vec![0; 1 << 16];
-    // A client waits for an answer before it asks again, so what is read at once is one request, or more of one.
+    // Whoever wants something changed waits for the answer before it asks again, so what is read at once is one such request, or
+    // more of one, or several that only look.
     while let Ok(length) = client.read(&mut buffer) {
         if length == 0 {
             // It has asked all there is, and may still wait for the answer.

@@ -164,7 +164,7 @@ fn is_on_small_disk(step: &Step) -> bool {
 
 /// Whether what it puts in place was read from the backup by a step before it.
 fn was_staged(step: &Step) -> bool {
-    step.change["way"].as_str().is_some_and(|way| matches!(way, "exchange" | "overlay"))
+    step.change["way"].as_str().is_some_and(|way| matches!(way, "exchange" | "fill"))
 }
 
 /// One way in which a fault comes.

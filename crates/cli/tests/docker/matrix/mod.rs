@@ -62,6 +62,10 @@ fn at_the_steps(faults: &[Fault], over_ssh: bool) {
     let mut failures = Vec::new();
     let mut met = BTreeSet::new();
     for restore in Restore::ALL {
+        let is_met = |kind: &&str| faults.iter().any(|fault| extent.has(kind, *fault, over_ssh));
+        if restore.only_for().is_some_and(|kinds| !kinds.iter().any(is_met)) {
+            continue;
+        }
         let mut bed = Bed::new(restore, over_ssh);
         let steps = bed.steps();
         for (fault, step) in faults.iter().flat_map(|fault| steps.iter().map(move |step| (*fault, step))) {
@@ -75,7 +79,7 @@ fn at_the_steps(faults: &[Fault], over_ssh: bool) {
                 continue;
             }
             let all = extent == Extent::All;
-            let mut is_first = || met.insert((fault.title(), effect.to_owned()));
+            let mut is_first = || met.insert((fault.title(), step.kind()));
             if !(all || extent.has(effect, fault, over_ssh) && is_first()) {
                 continue;
             }
@@ -104,7 +108,7 @@ fn at_the_steps(faults: &[Fault], over_ssh: bool) {
 fn note(results: Option<&PathBuf>, step: &Step, fault: Fault, over_ssh: bool, ended: &str) {
     let Some(results) = results else { return };
     let line = serde_json::json!({
-        "effect": step.effect, "fault": fault.title(), "ssh": over_ssh, "ended": ended,
+        "kind": step.kind(), "fault": fault.title(), "ssh": over_ssh, "ended": ended,
     });
     let mut file = OpenOptions::new().create(true).append(true).open(results).expect("a file for results");
     writeln!(file, "{line}").expect("results are written");

@@ -60,7 +60,7 @@ impl TreeCopy {
         let partial = self.partial();
         cx.host.remove_tree(&partial)?;
         let had = self.close(store, cx)?;
-        cx.host.run(&self.create())?;
+        cx.run_long(&self.create())?;
         expect_same(&self.of, &partial, true, cx)?;
         cx.host.set_attributes(&partial, Path::new(""), &had)?;
         cx.host.tree_written(&partial)?;

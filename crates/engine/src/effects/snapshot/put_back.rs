@@ -99,7 +99,7 @@ pub(in crate::effects) fn put_back(
     let mounted = if is_mounted { "mounted" } else { "" };
     let script = shell(PUT_BACK, &[from, to]).args([mounted, &known]);
     let text = |path: &Path| path.to_string_lossy().into_owned();
-    cx.host.run(&script.args([text(lock), mark.map(text).unwrap_or_default()]))?;
+    cx.run_long(&script.args([text(lock), mark.map(text).unwrap_or_default()]))?;
     expect_same(from, to, is_mounted, cx)?;
     cx.host.set_attributes(to, Path::new(""), &cx.host.attributes(from)?)?;
     synced(to, cx)

@@ -2,11 +2,9 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
-use std::thread;
 
-use reprise_host::{Compose, Host, NetworkSpec, ObjectKind, VolumeSpec};
+use reprise_host::{Host, NetworkSpec, ObjectKind, VolumeSpec};
 use reprise_model::{Choice, Contents, Destination};
 use serde_json::Value;
 
@@ -40,8 +38,6 @@ impl Default for Recreating {
 pub struct Making {
     /// What may be made.
     pub recreating: Recreating,
-    /// Compose there.
-    pub compose: Option<Compose>,
     /// The projects that are restored.
     pub projects: Vec<Project>,
     /// What the backup wrote down.
@@ -86,18 +82,7 @@ pub fn look(
     if choice.destination != Destination::InPlace || !matches!(facts.engine, Some(Ok(_))) {
         return Ok(Making::default());
     }
-    // `docker-compose` takes most of a second to say which it is.
-    let (compose, making) = thread::scope(|scope| {
-        let asked = thread::Builder::new().spawn_scoped(scope, || compose(host, facts));
-        let making = without_compose(host, contents, facts, backup);
-        let compose = match asked {
-            Ok(asked) => asked.join().unwrap_or_else(|panic| resume_unwind(panic)),
-            // There are too many threads for one more.
-            Err(_) => compose(host, facts),
-        };
-        (compose, making)
-    });
-    let mut making = Making { recreating, compose: compose?, ..making? };
+    let mut making = Making { recreating, ..there(host, contents, facts, backup)? };
     for site in facts.sites.iter().filter(|site| site.item.compose_file.is_some()) {
         if let Some(project) = project::look(host, site, facts, &making, backup)? {
             making.projects.push(project);
@@ -107,13 +92,8 @@ pub fn look(
     Ok(making)
 }
 
-/// Compose there, if a project is restored.
-fn compose(host: &dyn Host, facts: &Facts) -> Result<Option<Compose>, SurveyError> {
-    let is_needed = facts.sites.iter().any(|site| site.item.compose_file.is_some());
-    if is_needed { Ok(host.docker().compose()?) } else { Ok(None) }
-}
-
-fn without_compose(
+/// What is there, and what the backup wrote down.
+fn there(
     host: &dyn Host,
     contents: &Contents,
     facts: &Facts,

@@ -108,7 +108,7 @@ pub(super) fn look(
     let path = site.item.path.as_str();
     let texts = Texts::read_named(path, main, &named, backup)?;
     let differing = differing(host, site, main, &texts, backup)?;
-    let (form, version) = making
+    let (form, version) = facts
         .compose
         .as_ref()
         .map_or((ComposeForm::Plugin, ""), |compose| (compose.form, compose.version.as_str()));
@@ -148,7 +148,7 @@ pub(super) fn look(
     project.want(&parsed, &profiles, &present, recorded, making);
     project.state = if !present.is_empty() && !differing.is_empty() {
         State::Changed(differing)
-    } else if making.compose.is_none() {
+    } else if facts.compose.is_none() {
         State::NoCompose
     } else if present.is_empty() {
         State::Lost
@@ -411,7 +411,7 @@ pub(super) fn remake(project: &Project, request: &Request<'_>, facts: &Facts, re
         cannot.map(|(image, built)| image_missing(project, image, *built)).collect();
     cannot.extend(against(project, facts));
     cannot.extend(project.external.missing(&project.item, &path.to_string(), facts));
-    if facts.making.compose.is_none() {
+    if facts.compose.is_none() {
         cannot.push(about(Severity::Warning, "compose-missing"));
     }
     if !facts.making.recreating.allowed || !cannot.is_empty() {

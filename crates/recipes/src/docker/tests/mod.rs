@@ -128,6 +128,7 @@ impl Shop {
             },
             facts: Facts {
                 host: "localhost".into(),
+                compose: None,
                 engine: Some(Ok(Engine {
                     version: "20.10".into(),
                     root: "/var/lib/docker".into(),

@@ -14,8 +14,7 @@ impl Shop {
     fn project(&mut self, state: State) {
         let names = ["shop_db_1", "shop_web_1"];
         let service = |name: &str| name.split('_').nth(1).unwrap_or_default().to_owned();
-        self.facts.making.compose =
-            Some(Compose { form: ComposeForm::Standalone, version: "1.29.2".to_owned() });
+        self.facts.compose = Some(Compose { form: ComposeForm::Standalone, version: "1.29.2".to_owned() });
         self.facts.making.projects = vec![Project {
             item: "shop".to_owned(),
             state,
