@@ -34,8 +34,8 @@ impl Data for &mut [u8] {
     }
 }
 
-/// Bytes of memory that are kept: two chunks of the usual size.
-const KEPT: usize = 4 << 20;
+/// Bytes of memory that are kept: a chunk of the usual size.
+const KEPT: usize = 2 << 20;
 /// More than any chunk has that Borg makes unless it is told to make larger ones.
 const LARGE: usize = 16 << 20;
 
