@@ -115,6 +115,25 @@ fn a_docker_daemon_that_does_not_answer_changes_nothing() {
     expect_untouched(&shop, &before);
 }
 
+#[test]
+fn a_docker_whose_commands_its_engine_does_not_take_changes_nothing() {
+    let (shop, before) = damaged();
+    let mut restore = shop.command(&["docker", "restore", &shop.archive("nightly"), "--in-place", "--yes"]);
+    // Looking needs none of them.
+    let ended = run(restore.env("DOCKER_API_VERSION", "1.99")).expect(2);
+    ended.says(&["1.99 is too new"]);
+    expect_untouched(&shop, &before);
+}
+
+#[test]
+fn without_a_connection_to_the_engine_that_is_kept_it_is_asked_by_commands() {
+    let (shop, before) = damaged();
+    let path = docker_that(&shop, "[ \"$1\" != system ] || exit 9\nexec $real \"$@\"\n");
+    let mut restore = shop.command(&["docker", "restore", &shop.archive("nightly"), "--in-place", "--yes"]);
+    run(restore.env("PATH", path)).expect(0);
+    before.objects.expect_now(&shop.name);
+}
+
 /// Puts a `docker` before the real one that behaves as `script` says.
 fn docker_that(shop: &Shop, script: &str) -> String {
     let directory = shop.sandbox.dir.join("bin");
