@@ -49,8 +49,10 @@ impl Guest {
         let console = File::create(dir.path().join("console")).expect("a file");
         let at = |name: &str| dir.path().join(name).display().to_string();
         // It leads a session of its own: what ends this process, a time limit say, would not end it.
-        let kernel = Command::new("setpriv")
-            .args(["--pdeathsig", "TERM", "--", "linux.uml"])
+        // At every system call its processes hand over to each other, three times as fast on one processor as on two.
+        let processor = rustix::thread::sched_getcpu().to_string();
+        let kernel = Command::new("taskset")
+            .args(["-c", &processor, "setpriv", "--pdeathsig", "TERM", "--", "linux.uml"])
             .args(["mem=640M", "root=/dev/ubda", "rw", "quiet", "selinux=0", "init=/sbin/guest-init"])
             .args(["con=null", "con0=null,fd:1", "ssl=null"])
             .arg(format!("ubd0={},{}", at("root.cow"), built("root.img").display()))

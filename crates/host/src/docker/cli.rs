@@ -100,13 +100,16 @@ impl<R: Run> DockerCli<R> {
 
     /// What `docker inspect` says of everything of that kind.
     fn all<T: DeserializeOwned>(&self, kind: ObjectKind) -> Result<Vec<T>> {
-        // One of them may go between the two questions: ask again.
         for _ in 0..5 {
-            let names = self.list(kind)?;
+            let names = Vec::from_iter(self.list(kind)?);
             if names.is_empty() {
                 return Ok(Vec::new());
             }
-            if let Some(answers) = self.inspect(kind, &Vec::from_iter(names))? {
+            if let Some(found) = self.looked_at(kind, &names)? {
+                return Ok(found.into_iter().flatten().collect());
+            }
+            // One of them may have gone since, and the command fails for all: ask again.
+            if let Some(answers) = self.inspect(kind, &names)? {
                 return Ok(answers);
             }
         }
@@ -145,20 +148,30 @@ impl<R: Run> DockerCli<R> {
         self.docker(command)
     }
 
+    /// What `docker inspect` says of each of `names`, nothing of one that does not exist; `None` where they can only be asked for by
+    /// `docker`'s commands.
+    fn looked_at<T: DeserializeOwned>(
+        &self,
+        kind: ObjectKind,
+        names: &[String],
+    ) -> Result<Option<Vec<Option<T>>>> {
+        let requests: Option<Vec<Request>> = names.iter().map(|name| Request::inspect(kind, name)).collect();
+        let Some(requests) = requests else { return Ok(None) };
+        let Some(answers) = self.lines.look(&self.run, &requests)? else { return Ok(None) };
+        let found = requests.iter().zip(answers).map(|(request, answer)| {
+            match answer.success(&request.to_string()) {
+                Ok(answer) => understood(&answer.body, request).map(Some),
+                Err(Error::Command { message, .. }) if absent(&message) => Ok(None),
+                Err(other) => Err(other),
+            }
+        });
+        found.collect::<Result<_>>().map(Some)
+    }
+
     /// What `docker inspect` says of `names`, or nothing where one of them does not exist.
     fn inspect<T: DeserializeOwned>(&self, kind: ObjectKind, names: &[String]) -> Result<Option<Vec<T>>> {
-        let requests: Option<Vec<Request>> = names.iter().map(|name| Request::inspect(kind, name)).collect();
-        if let Some(requests) = requests
-            && let Some(answers) = self.lines.look(&self.run, &requests)?
-        {
-            let found = requests.iter().zip(answers).map(|(request, answer)| {
-                let answer = answer.success(&request.to_string())?;
-                understood(&answer.body, request)
-            });
-            return match found.collect() {
-                Err(Error::Command { message, .. }) if absent(&message) => Ok(None),
-                other => other.map(Some),
-            };
+        if let Some(found) = self.looked_at(kind, names)? {
+            return Ok(found.into_iter().collect());
         }
         let command = Command::new("docker").args([kind.as_str(), "inspect", "--"]).args(names);
         match self.parsed(&command) {
@@ -496,6 +509,34 @@ mod tests {
         // Gone is as good as removed.
         docker.remove_container("cafe", true).unwrap();
         assert!(docker.remove_network("cafe").unwrap());
+    }
+
+    /// An engine that lists two containers, of which one is being removed.
+    struct Removing;
+
+    impl Run for Removing {
+        fn begin(&self, _: &Command) -> Result<Dialogue> {
+            let script = r#"say() { printf 'HTTP/1.1 %s\r\nContent-Length: %s\r\n\r\n%s' "$1" ${#2} "$2"; }
+                while IFS= read -r line; do case $line in
+                "GET /containers/json"*) say '200 OK' '[{"Id": "a1"}, {"Id": "b2"}]' ;;
+                "GET /containers/a1/"*) say '200 OK' '{"Id": "a1", "Name": "/shop", "State": {}, "Config": {}}' ;;
+                GET*) say '404 Not Found' '{"message": "No such container: b2"}' ;;
+                esac; done"#;
+            crate::command::begin_local(&Command::new("sh").args(["-c", script]))
+        }
+
+        fn run(&self, command: &Command) -> Result<Output> {
+            panic!("{command} is not asked")
+        }
+    }
+
+    #[test]
+    fn what_goes_between_two_questions_is_not_there_and_all_else_is() {
+        let docker = DockerCli::new(Removing);
+        let names: Vec<String> = docker.containers().unwrap().into_iter().map(|it| it.name).collect();
+        assert_eq!(names, ["shop"]);
+        assert!(docker.container("shop").unwrap().is_none(), "it answers to its id alone");
+        assert!(docker.described(ObjectKind::Container, "b2").unwrap().is_none());
     }
 
     #[test]
