@@ -140,6 +140,10 @@ fn serve(mut client: UnixStream, shared: &Shared) {
                      Content-Length: {}\r\n\r\n{body}",
                     body.len()
                 );
+                // As every server does that is asked to (RFC 9112, section 9.6).
+                if String::from_utf8_lossy(request).contains("\r\nConnection: close\r\n") {
+                    break;
+                }
                 continue;
             }
         }
