@@ -4,10 +4,11 @@ create_container() {
     body=$(cat)
     # Its input stays open until it has answered: the engine takes its end for the end of who asked.
     exec {request}< <(printf 'POST /containers/create?name=%s HTTP/1.1\r\nHost: docker\r\nContent-Type: application/json\r\nContent-Length: %s\r\nConnection: close\r\n\r\n%s' \
-        "$1" "$(printf %s "$body" | wc -c)" "$body" && exec sleep 120)
+        "$1" "$(printf %s "$body" | wc -c)" "$body" && exec sleep 120 2>/dev/null)
     feeder=$!
     answer=$(docker system dial-stdio <&"$request")
-    kill "$feeder" 2>/dev/null || :
+    # While everything is put back, all else is ignored.
+    kill -s KILL "$feeder" 2>/dev/null || :
     exec {request}<&-
     [[ $answer == 'HTTP/1.1 2'* ]] || { printf 'container %s: %s\n' "$1" "$answer" >&2; return 1; }
 }
