@@ -8,6 +8,7 @@ use std::process::{Child, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process_group, set_parent_process_death_signal};
 use serde::{Deserialize, Serialize};
 use wait_timeout::ChildExt;
 
@@ -177,11 +178,15 @@ impl Dialogue {
 
 impl Drop for Dialogue {
     fn drop(&mut self) {
-        // With what it has started.
-        if let Some(group) = rustix::process::Pid::from_raw(self.child.id() as i32) {
-            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-        }
+        signal_group(&self.child, Signal::KILL);
         let _ = self.child.wait();
+    }
+}
+
+/// Signals `child` and what it has started, all of its process group: a shell's children would keep the pipes open.
+fn signal_group(child: &Child, signal: Signal) {
+    if let Some(group) = Pid::from_raw(child.id() as i32) {
+        let _ = kill_process_group(group, signal);
     }
 }
 
@@ -208,8 +213,7 @@ const GRACE: Duration = Duration::from_secs(20);
 pub fn run_local_unless(cancelled: &dyn Fn() -> bool, command: &Command) -> Result<Option<Output>> {
     let mut process = command.process();
     // What was asked for by a process that is gone must not go on behind the back of its recovery.
-    let with_us =
-        || Ok(rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?);
+    let with_us = || Ok(set_parent_process_death_signal(Some(Signal::KILL))?);
     // SAFETY: the closure makes one system call and touches no memory of the parent.
     #[expect(unsafe_code, reason = "only between fork and exec can a child tie its life to its parent's")]
     unsafe {
@@ -233,9 +237,6 @@ pub fn run_local_unless(cancelled: &dyn Fn() -> bool, command: &Command) -> Resu
             stays_open.then_some(stdin)
         })
     });
-    let group = rustix::process::Pid::from_raw(child.id() as i32);
-    // The whole group: a shell's children would keep the pipes open.
-    let signal = |signal| group.map(|group| rustix::process::kill_process_group(group, signal));
     let until = Instant::now() + command.limit;
     let mut is_cancelled = false;
     let ended = loop {
@@ -246,12 +247,12 @@ pub fn run_local_unless(cancelled: &dyn Fn() -> bool, command: &Command) -> Resu
         }
         if cancelled() {
             is_cancelled = true;
-            let _ = signal(rustix::process::Signal::TERM);
+            signal_group(&child, Signal::TERM);
             break child.wait_timeout(GRACE).map_err(failed)?;
         }
     };
     if ended.is_none() {
-        let _ = signal(rustix::process::Signal::KILL);
+        signal_group(&child, Signal::KILL);
         let _ = child.wait();
     }
     let collect = |thread: Option<std::thread::JoinHandle<Vec<u8>>>| {

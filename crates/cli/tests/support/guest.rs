@@ -49,7 +49,7 @@ impl Guest {
         let console = File::create(dir.path().join("console")).expect("a file");
         let at = |name: &str| dir.path().join(name).display().to_string();
         // It leads a session of its own: what ends this process, a time limit say, would not end it.
-        // At every system call its processes hand over to each other, three times as fast on one processor as on two.
+        // At every system call its processes hand over to each other, which is faster on one processor than between two.
         let processor = rustix::thread::sched_getcpu().to_string();
         let kernel = Command::new("taskset")
             .args(["-c", &processor, "setpriv", "--pdeathsig", "TERM", "--", "linux.uml"])

@@ -109,7 +109,7 @@ impl<R: Run> DockerCli<R> {
                 return Ok(found.into_iter().flatten().collect());
             }
             // One of them may have gone since, and the command fails for all: ask again.
-            if let Some(answers) = self.inspect(kind, &names)? {
+            if let Some(answers) = self.inspect_by_command(kind, &names)? {
                 return Ok(answers);
             }
         }
@@ -170,9 +170,17 @@ impl<R: Run> DockerCli<R> {
 
     /// What `docker inspect` says of `names`, or nothing where one of them does not exist.
     fn inspect<T: DeserializeOwned>(&self, kind: ObjectKind, names: &[String]) -> Result<Option<Vec<T>>> {
-        if let Some(found) = self.looked_at(kind, names)? {
-            return Ok(found.into_iter().collect());
+        match self.looked_at(kind, names)? {
+            Some(found) => Ok(found.into_iter().collect()),
+            None => self.inspect_by_command(kind, names),
         }
+    }
+
+    fn inspect_by_command<T: DeserializeOwned>(
+        &self,
+        kind: ObjectKind,
+        names: &[String],
+    ) -> Result<Option<Vec<T>>> {
         let command = Command::new("docker").args([kind.as_str(), "inspect", "--"]).args(names);
         match self.parsed(&command) {
             Ok(answers) => Ok(Some(answers)),

@@ -16,9 +16,6 @@ use super::cli::Run;
 use crate::command::Dialogue;
 use crate::{Error, Result};
 
-/// How long the engine may take to answer all that is asked at once, as long as any command may.
-const LIMIT: Duration = Duration::from_mins(2);
-
 /// So many requests are sent before the first is answered, which are fewer bytes than a pipe holds: sending never waits.
 const AT_ONCE: usize = 32;
 
@@ -30,6 +27,7 @@ pub(super) struct Lines {
     is_useless: AtomicBool,
     /// One was answered on.
     is_proven: AtomicBool,
+    /// How long the engine may take to answer all that is asked at once: as long as any command may.
     limit: Duration,
 }
 
@@ -51,7 +49,12 @@ enum Silence {
 
 impl Default for Lines {
     fn default() -> Self {
-        Self { idle: Mutex::default(), is_useless: false.into(), is_proven: false.into(), limit: LIMIT }
+        Self {
+            idle: Mutex::default(),
+            is_useless: false.into(),
+            is_proven: false.into(),
+            limit: dial().time_limit(),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use super::candidate::{Candidate, Piece};
 use crate::crypto::{Lanes, Message, matches};
 
 /// Bytes that are read of a piece at a time: so few that they are still in the processor's cache when they are hashed.
-const PART: usize = 128 << 10;
+const STRETCH: usize = 128 << 10;
 
 /// What a thread compares at the same time. The files are open meanwhile.
 pub(super) struct Together<'u, 'a> {
@@ -38,8 +38,8 @@ impl AsRef<[u8]> for Reading {
 impl Message for Reading {
     fn next_part(&mut self) -> bool {
         let Piece { chunk, offset, .. } = &self.file.pieces[self.index];
-        let part = PART.min(chunk.size as usize - self.read);
-        debug_assert!(self.read.is_multiple_of(PART), "only the last part has less");
+        let part = STRETCH.min(chunk.size as usize - self.read);
+        debug_assert!(self.read.is_multiple_of(STRETCH), "only the last part has less");
         let at = offset + self.read as u64;
         let Some(old) = self.file.opened().filter(|_| part > 0) else { return false };
         // What cannot be read ends it too soon.
@@ -63,7 +63,7 @@ impl<'u, 'a> Together<'u, 'a> {
             self.compare_one();
         }
         let buffer = self.update.buffers.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let memory = buffer.unwrap_or_else(|| vec![0; PART]);
+        let memory = buffer.unwrap_or_else(|| vec![0; STRETCH]);
         file.one_more();
         let reading = Reading { file: Arc::clone(file), index, read: 0, memory, part: 0 };
         self.lanes.begin(self.update.shared.repository.key().id(), reading);
