@@ -39,9 +39,9 @@ impl Message for Reading {
     fn next_part(&mut self) -> bool {
         let Piece { chunk, offset, .. } = &self.file.pieces[self.index];
         let part = STRETCH.min(chunk.size as usize - self.read);
-        debug_assert!(self.read.is_multiple_of(STRETCH), "only the last part has less");
         let at = offset + self.read as u64;
         let Some(old) = self.file.opened().filter(|_| part > 0) else { return false };
+        debug_assert!(self.read.is_multiple_of(STRETCH), "a part after one that was not whole");
         // What cannot be read ends it too soon.
         let is_read = old.file.read_exact_at(&mut self.memory[..part], at).is_ok();
         if is_read {
