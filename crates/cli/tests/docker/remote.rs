@@ -211,7 +211,9 @@ fn hosts_are_added_checked_and_forgotten_and_what_is_wrong_is_said() {
     assert_eq!((&checked["ready"], &checked["exchange"]), (&true.into(), &"perl".into()));
     assert!(checked["docker_version"].is_string());
     assert_eq!(shop.reprise(&["host", "--json"]).expect(0).json().as_array().unwrap().len(), 1);
-    let inventory = shop.reprise(&["docker", "inventory", "--host", "web1"]).expect(0);
+    let inventory = shop.reprise(&["docker", "inventory", "--host", "web1"]);
+    // Other tests' volumes may have drivers of their own, which is a warning.
+    assert!(inventory.code <= 1, "{inventory:?}");
     let hostname = run_hostname();
     assert_eq!(inventory.json()["host"], hostname.as_str());
 

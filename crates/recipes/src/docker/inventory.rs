@@ -85,13 +85,12 @@ pub fn inventory(host: &dyn Host, name: &str, now: Timestamp) -> Result<Inventor
     // Those that an operation keeps for its rollback are nobody's.
     containers
         .retain(|it| it.pointer("/Config/Labels").is_none_or(|labels| labels.get(KEPT_LABEL).is_none()));
-    let volumes = docker.inspected(ObjectKind::Volume)?;
+    let mut volumes = docker.inspected(ObjectKind::Volume)?;
     let networks = docker.inspected(ObjectKind::Network)?;
     let images = images(&docker.inspected(ObjectKind::Image)?, &containers);
     let is_there = |path: &str| Ok::<_, Error>(host.stat(Path::new(path))?.is_some());
     let (mut items, mut left_out) = (Vec::new(), Vec::new());
-    let projects = projects(&containers);
-    for item in projects.into_iter().chain(volumes.iter().map(volume)) {
+    for item in projects(&containers).into_iter().chain(volumes.iter().map(volume)) {
         let reason = if sound(&item).is_err() {
             Some(Reason::Name)
         } else if item.kind == ItemKind::Volume && volumes.iter().any(|v| is(v, &item.name) && !is_plain(v)) {
@@ -104,6 +103,14 @@ pub fn inventory(host: &dyn Host, name: &str, now: Timestamp) -> Result<Inventor
         match reason {
             Some(reason) => left_out.push(LeftOut { kind: item.kind, name: item.name, reason }),
             None => items.push(item),
+        }
+    }
+    // What went since it was listed is not missing: it is not there.
+    if left_out.iter().any(|it| it.reason == Reason::DirectoryMissing) {
+        let mut now = projects(&docker.inspected(ObjectKind::Container)?);
+        now.extend(docker.inspected(ObjectKind::Volume)?.iter().map(volume));
+        for gone in take_gone(&mut left_out, &now) {
+            volumes.retain(|volume| gone.kind != ItemKind::Volume || !is(volume, &gone.name));
         }
     }
     let config = format!("/{ENGINE_CONFIG}");
@@ -123,6 +130,15 @@ pub fn inventory(host: &dyn Host, name: &str, now: Timestamp) -> Result<Inventor
         networks,
         images,
     })
+}
+
+/// Takes from `left_out` whose directory is missing because it is none of what there is `now`.
+fn take_gone(left_out: &mut Vec<LeftOut>, now: &[RecordedItem]) -> Vec<LeftOut> {
+    let is_gone = |it: &mut LeftOut| {
+        it.reason == Reason::DirectoryMissing
+            && !now.iter().any(|item| (item.kind, &item.name) == (it.kind, &it.name))
+    };
+    left_out.extract_if(.., is_gone).collect()
 }
 
 fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
@@ -214,6 +230,18 @@ mod tests {
         assert!(is_plain(&json!({ "Driver": "local", "Options": null })));
         assert!(!is_plain(&json!({ "Driver": "local", "Options": { "type": "nfs" } })));
         assert!(!is_plain(&json!({ "Driver": "rclone" })));
+    }
+
+    #[test]
+    fn what_went_meanwhile_is_not_left_out() {
+        let missing =
+            |kind, name: &str| LeftOut { kind, name: name.to_owned(), reason: Reason::DirectoryMissing };
+        let driver = LeftOut { reason: Reason::Driver, ..missing(ItemKind::Volume, "nfs") };
+        let (kept, gone) = (missing(ItemKind::Project, "a"), missing(ItemKind::Volume, "a"));
+        let mut left_out = vec![driver.clone(), gone.clone(), kept.clone()];
+        let now = [RecordedItem::new(ItemKind::Project, "a", "/srv/a")];
+        assert_eq!(take_gone(&mut left_out, &now), [gone]);
+        assert_eq!(left_out, [driver, kept]);
     }
 
     #[test]
