@@ -119,26 +119,6 @@ fn holes_are_made_if_wanted() {
 }
 
 #[test]
-fn what_is_written_to_disk_meanwhile_is_the_same() {
-    let bench = Bench::with("none");
-    for number in 0..100_u8 {
-        let size = if number % 10 == 0 { 3 << 20 } else { 1000 };
-        fs::write(bench.src().join(format!("file-{number}")), vec![number; size]).unwrap();
-    }
-    bench.create("a", &[]);
-    let root = bench.empty("out");
-    for only_changed in [false, true] {
-        let options = Options { write_behind: true, only_changed, ..Options::default() };
-        let report = extract(&bench, &root, &Extraction::everything().with(options));
-        assert!(report.is_clean());
-        assert_same_below(&bench.src(), &root);
-        // What differs is made anew the second time.
-        fs::write(root.join("file-0"), "short").unwrap();
-        fs::write(root.join("file-1"), "other").unwrap();
-    }
-}
-
-#[test]
 fn owners_are_found_by_name_if_wanted() {
     let bench = Bench::with("none");
     fs::write(bench.src().join("f"), "").unwrap();

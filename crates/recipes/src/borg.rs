@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use reprise_borg::{
-    Archive, Catalogue, Error, Extraction, Kind, Options, Placement, Problem, ProblemKind, Report,
-    Repository, Selection,
+    Archive, Catalogue, Error, Extraction, Kind, Placement, Problem, ProblemKind, Report, Repository,
+    Selection,
 };
 use reprise_engine::{Differences, Extracted, Source, SourceError, SourceRef};
 use reprise_host::Found;
@@ -159,17 +159,12 @@ fn joined(outer: &[u8], inner: &[u8]) -> Vec<u8> {
     [outer, slash, inner].concat()
 }
 
-/// What is staged is made durable as a whole, by one sync after it.
-fn staged(placement: Placement) -> Extraction {
-    Extraction::of([placement]).with(Options { write_behind: true, ..Options::default() })
-}
-
 impl Source for BorgArchive<'_> {
     fn extract(&self, path: &str, to: &Path, observer: &dyn Observer) -> Result<Extracted, SourceError> {
         let (root, name) = parts(to)?;
         let placement = Placement::new(path, name.as_encoded_bytes());
         self.with(|archive, _| {
-            let report = archive.extract(&staged(placement), root, observer);
+            let report = archive.extract(&Extraction::of([placement]), root, observer);
             complete(&report.map_err(|error| source_error(&error))?)
         })
     }
@@ -212,7 +207,7 @@ impl Source for BorgArchive<'_> {
             ..Placement::new(path, name.as_encoded_bytes())
         };
         self.with(|archive, _| {
-            let report = archive.extract(&staged(placement), root, observer);
+            let report = archive.extract(&Extraction::of([placement]), root, observer);
             complete(&report.map_err(|error| source_error(&error))?)
         })
     }

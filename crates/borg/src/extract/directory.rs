@@ -44,7 +44,7 @@ pub(crate) fn to_directory(
         });
     });
     later.run(&shared);
-    let mut report = shared.into_result()?;
+    let mut report = shared.run.into_result()?;
     report.unmatched = selector.unmatched();
     Ok(report)
 }

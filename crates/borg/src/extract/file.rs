@@ -101,9 +101,6 @@ impl Incoming {
             shared.problem(&self.item.path, Some(&self.destination), kind);
         });
         shared.finished(&self.item, &self.destination, &*file);
-        if let Some(behind) = &shared.behind {
-            behind.take(&file, self.size, &self.destination);
-        }
     }
 }
 

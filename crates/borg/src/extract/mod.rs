@@ -9,7 +9,6 @@
 
 mod acl;
 mod attributes;
-mod behind;
 mod changed;
 mod check;
 mod directory;
@@ -130,8 +129,6 @@ pub struct Options {
     pub only_changed: bool,
     /// Keep files with lost content, with zeros in its place. They are reported either way.
     pub keep_damaged: bool,
-    /// Begin to write to disk what is whole already. For who syncs the file system in the end, and only then: it saves time there.
-    pub write_behind: bool,
 }
 
 impl Default for Options {
@@ -143,7 +140,6 @@ impl Default for Options {
             devices: false,
             only_changed: false,
             keep_damaged: false,
-            write_behind: false,
         }
     }
 }

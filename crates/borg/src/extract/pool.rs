@@ -10,11 +10,10 @@ use reprise_model::Observer;
 use rustix::io::Errno;
 
 use super::attributes;
-use super::behind::Behind;
 use super::owners::Directory;
 use super::root::Root;
 use super::run::Run;
-use super::{Options, ProblemKind, Report};
+use super::{Options, ProblemKind};
 use crate::Error;
 use crate::item::{Chunk, Item};
 use crate::repository::Repository;
@@ -105,8 +104,6 @@ pub(super) struct Shared<'a> {
     pub owners: Directory,
     /// File flags to set when all else is done.
     flags: Mutex<Vec<LateFlags>>,
-    /// Takes files that are whole, if they are to be written to disk meanwhile.
-    pub behind: Option<Behind>,
 }
 
 /// It is a run that also writes.
@@ -130,7 +127,6 @@ impl<'a> Shared<'a> {
             root,
             owners: Directory::new(options.owners),
             flags: Mutex::default(),
-            behind: options.write_behind.then(Behind::new).flatten(),
         }
     }
 
@@ -160,20 +156,6 @@ impl<'a> Shared<'a> {
             }
         }
         self.count();
-    }
-
-    /// [`Run::into_result`].
-    pub fn into_result(self) -> Result<Report, Error> {
-        match self.behind {
-            Some(behind) if self.run.stopped() => behind.abandon(),
-            Some(behind) => {
-                if let Err(error) = behind.end() {
-                    self.run.abort(error);
-                }
-            }
-            None => {}
-        }
-        self.run.into_result()
     }
 
     /// Flags to set after everything else.

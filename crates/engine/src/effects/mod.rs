@@ -14,6 +14,7 @@ mod snapshot;
 mod stage;
 mod store;
 mod swap;
+mod to_disk;
 mod volume;
 
 pub use aside::{KEPT_LABEL, Service, SetAside};

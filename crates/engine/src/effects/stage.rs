@@ -9,7 +9,7 @@ use reprise_host::{Command, Tree, Unpack, quote};
 use reprise_model::{Message, Observer};
 use serde::{Deserialize, Serialize};
 
-use super::{expect_directory, fail, nothing_at, refused, sh};
+use super::{expect_directory, fail, nothing_at, refused, sh, to_disk};
 use crate::{Cx, Effect, Error, Extracted, Observed, Result, Script, SourceError};
 
 /// A file of the staged tree whose content is replaced.
@@ -145,7 +145,9 @@ impl Stage {
     fn put_together(&self, part: &Path, seen: &Seen, cx: &Cx<'_>) -> Result<()> {
         cx.host.remove_tree(part)?;
         let wrote = match cx.host.tree(part)? {
-            Tree::Here(dir) => cx.source.extract(&self.from, &dir, cx.watch)?,
+            Tree::Here(dir) => to_disk::while_written(part, cx, |observer| {
+                Ok(cx.source.extract(&self.from, &dir, observer)?)
+            })?,
             Tree::Elsewhere(there) => self.send(part, there, &seen.again(cx.watch), cx)?,
             Tree::Pretended => return Ok(()),
         };

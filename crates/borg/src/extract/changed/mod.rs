@@ -81,7 +81,7 @@ pub(crate) fn to_directory(
     });
     update.finish(later);
     let Update { shared, unchanged, changed, .. } = update;
-    let mut report = shared.into_result()?;
+    let mut report = shared.run.into_result()?;
     report.unchanged = unchanged.into_inner();
     report.changed = changed.into_inner().unwrap_or_else(PoisonError::into_inner);
     report.unmatched = selector.unmatched();

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use reprise_host::{FileKind, Move};
-use reprise_model::Message;
+use reprise_model::{Message, Observer};
 
 use super::{Directory, Mirror, Op, Record, Way, joined};
-use crate::effects::refused;
+use crate::effects::{refused, to_disk};
 use crate::{Cx, Result};
 
 /// Where something goes, comes, or both: whether something is there, and whether something comes.
@@ -85,7 +85,9 @@ impl Mirror {
         let Different { places, directories, mut wanted, apart } = self.differing(cx)?;
         wanted.extend(directories.iter().map(|(path, _)| path.clone()));
         wanted.insert(PathBuf::new());
-        let wrote = cx.source.extract_some(&self.from, &wanted, &new, cx.watch)?;
+        let extract =
+            |observer: &dyn Observer| Ok(cx.source.extract_some(&self.from, &wanted, &new, observer)?);
+        let wrote = to_disk::while_written(&new, cx, extract)?;
         for warning in &wrote.warnings {
             cx.watch.warn(&Message::new("warn-extract").text("warning", warning));
         }
