@@ -80,6 +80,13 @@ pub enum Tree<'h> {
     Pretended,
 }
 
+/// Sends a tree to the disk.
+pub trait Disk: Send + Sync {
+    /// Returns once all that was written of the tree lasts through a power cut. Fails where something could not be written, even if
+    /// somebody else was told of it before.
+    fn flush(&self) -> Result<()>;
+}
+
 /// Takes a tar stream, and makes a tree of it. Dropped before its end, it leaves what came so far.
 pub trait Unpack: Write {
     /// Waits until all that was written is unpacked, and says what is there now.
@@ -144,8 +151,9 @@ pub trait Host: Send + Sync {
     /// Mode and owner stay. As it was, it is kept beside under the name `original`. Not to be repeated.
     fn edit(&self, tree: &Path, file: &Path, content: &[u8], original: Option<&OsStr>) -> Result<()>;
 
-    /// Called when the tree at `path` is written: makes it last through a power cut.
-    fn tree_written(&self, path: &Path) -> Result<()>;
+    /// What sends the tree at `path` to the disk, to be asked for before it is written: the operating system tells whoever asks of
+    /// what could not be written since then only. `path` need not be there, but the directory above it.
+    fn disk_of(&self, path: &Path) -> Result<Box<dyn Disk + '_>>;
 
     /// Everything below the directory `path` on its file system, directories before what is in them, but for `except`
     /// (paths relative to it) and what is below those.

@@ -31,7 +31,7 @@ pub use docker::{
 };
 pub use error::{Error, Result};
 pub(crate) use host::absolute_mounts;
-pub use host::{BTRFS_SUBVOLUME, FileKind, Host, Inode, Space, Stat, Tree, Unpack, Unpacked};
+pub use host::{BTRFS_SUBVOLUME, Disk, FileKind, Host, Inode, Space, Stat, Tree, Unpack, Unpacked};
 pub use local::LocalHost;
 pub use overlay::OverlayHost;
 pub use ssh::{

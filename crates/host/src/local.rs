@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, Read};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -15,14 +16,28 @@ use crate::edit::edit;
 use crate::mounts;
 use crate::mutable::make_mutable;
 use crate::{
-    Attributes, Claim, Claimed, Command, Error, FileKind, Found, Host, Inode, Move, Output, Result, Space,
-    Stat, Tree, here, run_local, run_local_unless,
+    Attributes, Claim, Claimed, Command, Disk, Error, FileKind, Found, Host, Inode, Move, Output, Result,
+    Space, Stat, Tree, here, run_local, run_local_unless,
 };
 
 /// This machine, its files as the process may touch them, and the Docker engine that `docker` reaches.
 #[derive(Debug, Clone)]
 pub struct LocalHost {
     docker: DockerCli<Here>,
+}
+
+/// The file system that a tree is written to. What could not be written is told to each who has it open, by what they have open
+/// (`errseq_t`): to one who opens it afterwards only if nobody was told.
+struct FileSystem {
+    directory: OwnedFd,
+    path: PathBuf,
+}
+
+impl Disk for FileSystem {
+    fn flush(&self) -> Result<()> {
+        // One flush of the whole file system instead of one fsync per file.
+        rustix::fs::syncfs(&self.directory).map_err(|error| Error::file("sync", &self.path, error))
+    }
 }
 
 /// Runs commands on this machine.
@@ -168,15 +183,12 @@ impl Host for LocalHost {
         edit(tree, file, content, original).map_err(|error| Error::file("change", &tree.join(file), error))
     }
 
-    fn tree_written(&self, path: &Path) -> Result<()> {
-        // One flush of the whole file system instead of one fsync per file.
-        let attempt = || -> rustix::io::Result<()> {
-            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-            let parent = path.parent().unwrap_or(path);
-            let file = rustix::fs::open(parent, flags | OFlags::DIRECTORY, Mode::empty())?;
-            rustix::fs::syncfs(file)
-        };
-        attempt().map_err(|error| Error::file("sync", path, error))
+    fn disk_of(&self, path: &Path) -> Result<Box<dyn Disk + '_>> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let parent = path.parent().unwrap_or(path);
+        let opened = rustix::fs::open(parent, flags | OFlags::DIRECTORY, Mode::empty());
+        let directory = opened.map_err(|error| Error::file("open", parent, error))?;
+        Ok(Box::new(FileSystem { directory, path: path.to_owned() }))
     }
 
     fn walk(&self, path: &Path, except: &[PathBuf]) -> Result<Vec<Found>> {

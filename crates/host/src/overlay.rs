@@ -16,8 +16,8 @@ use crate::docker::{
     Volume, VolumeSpec,
 };
 use crate::{
-    Attributes, Claim, Claimed, Command, Error, FileKind, Found, Host, Inode, Move, Output, Result, Space,
-    Stat, Tree,
+    Attributes, Claim, Claimed, Command, Disk, Error, FileKind, Found, Host, Inode, Move, Output, Result,
+    Space, Stat, Tree,
 };
 
 /// A host with pretended changes on top of `base`.
@@ -120,6 +120,19 @@ impl Changes {
     }
 }
 
+/// A tree that is not written. It is there from when it would be on disk.
+struct Pretended<'o> {
+    host: &'o OverlayHost<'o>,
+    path: PathBuf,
+}
+
+impl Disk for Pretended<'_> {
+    fn flush(&self) -> Result<()> {
+        self.host.changes().create(&self.path);
+        Ok(())
+    }
+}
+
 impl Host for OverlayHost<'_> {
     fn name(&self) -> &str {
         self.base.name()
@@ -211,9 +224,8 @@ impl Host for OverlayHost<'_> {
         Ok(())
     }
 
-    fn tree_written(&self, path: &Path) -> Result<()> {
-        self.changes().create(path);
-        Ok(())
+    fn disk_of(&self, path: &Path) -> Result<Box<dyn Disk + '_>> {
+        Ok(Box::new(Pretended { host: self, path: path.to_owned() }))
     }
 
     fn walk(&self, path: &Path, except: &[PathBuf]) -> Result<Vec<Found>> {
@@ -483,7 +495,7 @@ mod tests {
         let host = OverlayHost::new(&base);
         let live = host.stat(&path("live")).unwrap().unwrap().inode;
 
-        host.tree_written(&path("new")).unwrap();
+        host.disk_of(&path("new")).unwrap().flush().unwrap();
         let new = host.stat(&path("new")).unwrap().unwrap().inode;
         host.exchange(&path("live"), &path("new")).unwrap();
         host.rename(&path("new"), &path("old")).unwrap();

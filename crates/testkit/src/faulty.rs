@@ -11,9 +11,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use reprise_engine::{Clock, Differences, Extracted, Source, SourceError};
 use reprise_host::{
-    Attributes, Blueprint, Claim, Claimed, Command, Compose, ComposeProject, Container, Docker, Endpoint,
-    Engine, Error, Found, Host, Move, NetworkSpec, ObjectKind, Output, Result, Space, Stat, Tree, Volume,
-    VolumeSpec,
+    Attributes, Blueprint, Claim, Claimed, Command, Compose, ComposeProject, Container, Disk, Docker,
+    Endpoint, Engine, Error, Found, Host, Move, NetworkSpec, ObjectKind, Output, Result, Space, Stat, Tree,
+    Volume, VolumeSpec,
 };
 use reprise_model::Observer;
 use serde_json::Value;
@@ -60,6 +60,19 @@ fn remove_half(path: &Path) {
     for path in entries.iter().step_by(2) {
         let is_dir = path.symlink_metadata().is_ok_and(|meta| meta.is_dir());
         let _ = if is_dir { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    }
+}
+
+/// Where what is written may not reach the disk.
+struct FaultyDisk<'f> {
+    host: &'f FaultyHost<'f>,
+    disk: Box<dyn Disk + 'f>,
+    path: PathBuf,
+}
+
+impl Disk for FaultyDisk<'_> {
+    fn flush(&self) -> Result<()> {
+        self.host.change(format!("flush {}", self.path.display()), &self.path, || self.disk.flush())
     }
 }
 
@@ -113,8 +126,8 @@ impl Host for FaultyHost<'_> {
         let name = format!("edit {}", tree.join(file).display());
         self.change(name, tree, || self.host.edit(tree, file, content, original))
     }
-    fn tree_written(&self, path: &Path) -> Result<()> {
-        self.change(format!("tree_written {}", path.display()), path, || self.host.tree_written(path))
+    fn disk_of(&self, path: &Path) -> Result<Box<dyn Disk + '_>> {
+        Ok(Box::new(FaultyDisk { host: self, disk: self.host.disk_of(path)?, path: path.to_owned() }))
     }
     fn walk(&self, path: &Path, except: &[PathBuf]) -> Result<Vec<Found>> {
         self.look("walk", path, || self.host.walk(path, except))

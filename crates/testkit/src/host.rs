@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use reprise_host::{
-    Attributes, Claim, Claimed, Command, Docker, Error, Found, Host, LocalHost, Move, Output, Result, Space,
-    Stat, Tree,
+    Attributes, Claim, Claimed, Command, Disk, Docker, Error, Found, Host, LocalHost, Move, Output, Result,
+    Space, Stat, Tree,
 };
 
 use crate::SimDocker;
@@ -84,8 +84,8 @@ impl Host for TestHost {
     fn edit(&self, tree: &Path, file: &Path, content: &[u8], original: Option<&OsStr>) -> Result<()> {
         self.files.edit(tree, file, content, original)
     }
-    fn tree_written(&self, path: &Path) -> Result<()> {
-        self.files.tree_written(path)
+    fn disk_of(&self, path: &Path) -> Result<Box<dyn Disk + '_>> {
+        self.files.disk_of(path)
     }
     fn walk(&self, path: &Path, except: &[PathBuf]) -> Result<Vec<Found>> {
         self.files.walk(path, except)

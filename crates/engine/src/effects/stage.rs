@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use reprise_host::{Command, Tree, Unpack, quote};
+use reprise_host::{Command, Disk, Tree, Unpack, quote};
 use reprise_model::{Message, Observer};
 use serde::{Deserialize, Serialize};
 
@@ -107,16 +107,17 @@ impl Effect for Stage {
             return Ok(());
         }
         let part = self.part();
+        let disk = cx.host.disk_of(&part)?;
         let seen = Seen::default();
         let mut pauses = PAUSES.iter();
-        while let Err(error) = self.put_together(&part, &seen, cx) {
+        while let Err(error) = self.put_together(&part, &*disk, &seen, cx) {
             // What came of it is not known, so it is begun anew.
             match pauses.next().filter(|_| is_lost(&error) && !cx.watch.cancelled()) {
                 Some(pause) => cx.clock.sleep(*pause),
                 None => return Err(error),
             }
         }
-        cx.host.tree_written(&part)?;
+        disk.flush()?;
         Ok(cx.host.rename(&part, &self.into)?)
     }
 
@@ -142,10 +143,10 @@ fn is_lost(error: &Error) -> bool {
 
 impl Stage {
     /// Makes the tree at `part`, whatever was there before.
-    fn put_together(&self, part: &Path, seen: &Seen, cx: &Cx<'_>) -> Result<()> {
+    fn put_together(&self, part: &Path, disk: &dyn Disk, seen: &Seen, cx: &Cx<'_>) -> Result<()> {
         cx.host.remove_tree(part)?;
         let wrote = match cx.host.tree(part)? {
-            Tree::Here(dir) => to_disk::while_written(part, cx, |observer| {
+            Tree::Here(dir) => to_disk::while_written(disk, cx, |observer| {
                 Ok(cx.source.extract(&self.from, &dir, observer)?)
             })?,
             Tree::Elsewhere(there) => self.send(part, there, &seen.again(cx.watch), cx)?,

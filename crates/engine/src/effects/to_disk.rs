@@ -3,11 +3,11 @@
 //! By itself Linux begins once a tenth of the memory waits to be written. Until then an extraction keeps the processors busy and
 //! the disk idle, and the sync after it does the opposite.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
+use reprise_host::Disk;
 use reprise_model::Observer;
 
 use crate::{Cx, Result};
@@ -16,22 +16,20 @@ use crate::{Cx, Result};
 /// kind, as files are created more slowly while others are written to disk.
 const STRETCH: u64 = 256 << 20;
 
-/// Does `work`, which extracts a tree to `into`, and has what it wrote go to the disk beside it. Whoever calls it still has to
-/// see to the rest with [`reprise_host::Host::tree_written`].
+/// Does `work`, which extracts a tree, and has what it wrote go to its `disk` beside it. Whoever calls it still has to flush the
+/// rest.
 ///
 /// Returns what `work` does. Fails where something could not be written to the disk, which ends `work`.
 pub fn while_written<T>(
-    into: &Path,
+    disk: &dyn Disk,
     cx: &Cx<'_>,
     work: impl FnOnce(&dyn Observer) -> Result<T>,
 ) -> Result<T> {
-    flushing_each(STRETCH, cx.watch, || Ok(cx.host.tree_written(into)?), work)
+    flushing_each(STRETCH, cx.watch, || Ok(disk.flush()?), work)
 }
 
-/// Calls `flush` beside `work` each time `stretch` more bytes were written, unless it is still at it.
-///
-/// What `flush` fails with counts: the operating system tells of what could not be written only once, so that a later one does not
-/// know of it.
+/// Calls `flush` beside `work` each time `stretch` more bytes were written, one after the other. What it fails with counts, as whoever
+/// is told of what could not be written is told only once. Once `work` is over, no other is begun.
 fn flushing_each<T>(
     stretch: u64,
     observer: &dyn Observer,
@@ -39,10 +37,13 @@ fn flushing_each<T>(
     work: impl FnOnce(&dyn Observer) -> Result<T>,
 ) -> Result<T> {
     let failed = &AtomicBool::new(false);
+    let over = &AtomicBool::new(false);
     let (due, told) = sync_channel(1);
     thread::scope(|scope| {
         let flush_all = move || {
-            let ended = told.into_iter().try_for_each(|()| flush());
+            // What is due when the work is over is left to whoever flushes the rest, or wants nothing of it any more.
+            let mut due = told.into_iter().take_while(|()| !over.load(Ordering::Relaxed));
+            let ended = due.try_for_each(|()| flush());
             failed.store(ended.is_err(), Ordering::Relaxed);
             ended
         };
@@ -50,6 +51,7 @@ fn flushing_each<T>(
         let beside = thread::Builder::new().spawn_scoped(scope, flush_all);
         let bytes = AtomicU64::new(0);
         let done = work(&Written { observer, stretch, bytes, due, failed });
+        over.store(true, Ordering::Relaxed);
         beside.map_or(Ok(()), |thread| {
             thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })?;
@@ -85,12 +87,15 @@ impl Observer for Written<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
     use std::sync::mpsc::channel;
+    use std::time::{Duration, Instant};
 
     use reprise_model::Unobserved;
 
     use super::super::refused;
     use super::*;
+    use crate::Error;
 
     #[test]
     fn what_was_written_goes_to_the_disk_before_the_work_ends() {
@@ -102,9 +107,14 @@ mod tests {
         let work = |observer: &dyn Observer| {
             observer.advance(9, 1);
             assert!(seen.try_recv().is_err(), "too early");
+            let began = Instant::now();
+            // One that goes on takes nothing, so it is told until it does.
             for _ in 0..3 {
-                observer.advance(10, 1);
-                seen.recv().unwrap();
+                while seen.try_recv().is_err() {
+                    observer.advance(10, 1);
+                    assert!(began.elapsed() < Duration::from_mins(1), "nothing is flushed");
+                    thread::yield_now();
+                }
             }
             Ok("done")
         };
@@ -114,12 +124,14 @@ mod tests {
     #[test]
     fn what_could_not_go_to_the_disk_ends_the_work_and_is_what_is_told() {
         let flush = || Err(refused(Path::new("/dev/sdz"), "it is broken", "buy another"));
-        let work = |observer: &dyn Observer| {
-            observer.advance(10, 1);
+        let work = |observer: &dyn Observer| -> Result<()> {
+            let began = Instant::now();
             while !observer.cancelled() {
+                observer.advance(10, 1);
+                assert!(began.elapsed() < Duration::from_mins(1), "the work goes on");
                 thread::yield_now();
             }
-            Ok(())
+            Err(Error::Cancelled)
         };
         let error = flushing_each(10, &Unobserved, flush, work).unwrap_err();
         assert!(error.to_string().contains("it is broken"), "{error}");

@@ -20,8 +20,8 @@ use super::{SshHost, There};
 use crate::claim::Claimed;
 use crate::docker::Run;
 use crate::{
-    Attributes, Claim, Command, Container, Docker, Error, FileKind, Found, Host, Inode, Move, Output, Result,
-    Space, Stat, Tree, absolute_mounts, mounts,
+    Attributes, Claim, Command, Container, Disk, Docker, Error, FileKind, Found, Host, Inode, Move, Output,
+    Result, Space, Stat, Tree, absolute_mounts, mounts,
 };
 
 /// For what takes as long as there are files.
@@ -99,6 +99,20 @@ done";
         let script = format!("{}exec 9<\"${{1%/*}}/\" && flock 9 || exit 1\n{script}", renameat2(way));
         let call = known.iter().fold(Call::script(&script, &paths), Call::arg);
         self.call(action, &paths, call).map(drop)
+    }
+}
+
+/// What sends a tree to the disk of another host. There, nothing is held open from before it is written: of what could not be
+/// written, only what nobody else was told of is known.
+struct DiskThere<'h> {
+    host: &'h SshHost,
+    path: PathBuf,
+}
+
+impl Disk for DiskThere<'_> {
+    fn flush(&self) -> Result<()> {
+        let call = Call::script("sync -f -- \"${1%/*}/\"", &[&self.path]).limit(LONG);
+        self.host.call("sync", &[&self.path], call).map(drop)
     }
 }
 
@@ -250,9 +264,8 @@ cat >\"$f\"";
         if said.status == 0 { Ok(()) } else { Err(self.refused("change", &[&tree.join(file)], &said)) }
     }
 
-    fn tree_written(&self, path: &Path) -> Result<()> {
-        let call = Call::script("sync -f -- \"${1%/*}/\"", &[path]).limit(LONG);
-        self.call("sync", &[path], call).map(drop)
+    fn disk_of(&self, path: &Path) -> Result<Box<dyn Disk + '_>> {
+        Ok(Box::new(DiskThere { host: self, path: path.to_owned() }))
     }
 
     fn walk(&self, path: &Path, except: &[PathBuf]) -> Result<Vec<Found>> {

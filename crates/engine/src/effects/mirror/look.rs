@@ -87,11 +87,12 @@ impl Mirror {
         wanted.insert(PathBuf::new());
         let extract =
             |observer: &dyn Observer| Ok(cx.source.extract_some(&self.from, &wanted, &new, observer)?);
-        let wrote = to_disk::while_written(&new, cx, extract)?;
+        let disk = cx.host.disk_of(&new)?;
+        let wrote = to_disk::while_written(&*disk, cx, extract)?;
         for warning in &wrote.warnings {
             cx.watch.warn(&Message::new("warn-extract").text("warning", warning));
         }
-        cx.host.tree_written(&new)?;
+        disk.flush()?;
         Ok((places, directories, apart))
     }
 

@@ -59,11 +59,12 @@ impl TreeCopy {
         }
         let partial = self.partial();
         cx.host.remove_tree(&partial)?;
+        let disk = cx.host.disk_of(&partial)?;
         let had = self.close(store, cx)?;
         cx.run_long(&self.create())?;
         expect_same(&self.of, &partial, true, cx)?;
         cx.host.set_attributes(&partial, Path::new(""), &had)?;
-        cx.host.tree_written(&partial)?;
+        disk.flush()?;
         Ok(cx.host.rename(&partial, &self.at)?)
     }
 

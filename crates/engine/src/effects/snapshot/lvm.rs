@@ -67,7 +67,7 @@ impl Lvm {
     }
 
     pub(super) fn list(&self) -> Command {
-        // -a: one that is being merged is hidden.
+        // One that is being merged is hidden, and so is not there.
         Command::new("lvs").args(["--noheadings", "-o", "full_name", "--"]).arg(self.group.clone())
     }
 
