@@ -179,12 +179,16 @@ pub fn open_archive(location: &Location, env: &Env) -> Result<(Repository, Strin
     Ok((repository, name))
 }
 
-fn is_backup(entry: &ArchiveEntry) -> bool {
-    !entry.checkpoint && !entry.name.starts_with(BEFORE)
+/// Whether it is what a restore put aside (`--backup-before`): no backup, as it holds what was to be got rid of.
+pub fn is_put_aside(entry: &ArchiveEntry) -> bool {
+    entry.name.starts_with(BEFORE)
 }
 
-/// The entry called `name`; `latest` is the newest backup that is whole, unless an archive is called so. What a restore put aside
-/// (`--backup-before`) is none: it holds what was to be got rid of.
+fn is_backup(entry: &ArchiveEntry) -> bool {
+    !entry.checkpoint && !is_put_aside(entry)
+}
+
+/// The entry called `name`; `latest` is the newest backup that is whole, unless an archive is called so.
 pub fn entry<'r>(repository: &'r Repository, name: &str) -> Result<&'r ArchiveEntry, Failure> {
     let archives = repository.archives();
     let by_name = archives.iter().find(|entry| entry.name == name);

@@ -4,6 +4,7 @@ use reprise_borg::{ArchiveEntry, Repository};
 use reprise_model::{Finding, Message, Observer, Severity};
 
 use crate::failure::Failure;
+use crate::repository::is_put_aside;
 use crate::ui::{Ui, one_line};
 
 /// The name of the newest archive that nothing is known to be wrong with, and why newer ones were passed over.
@@ -13,7 +14,8 @@ pub fn newest_sound(
     ui: &Ui,
 ) -> Result<(String, Vec<Finding>), Failure> {
     let mut passed = Vec::new();
-    for entry in repository.archives().iter().rev() {
+    // What a restore put aside is no backup: it holds what was to be got rid of.
+    for entry in repository.archives().iter().rev().filter(|entry| !is_put_aside(entry)) {
         match unsound(repository, entry, observer)? {
             None => return Ok((entry.name.clone(), passed)),
             Some(message) => {

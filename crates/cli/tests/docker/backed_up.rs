@@ -36,6 +36,10 @@ fn what_is_there_is_backed_up_and_stays_so_after_a_rollback_until_the_window_clo
     assert_same(&before.trees.1, &kept.1, "the project is not as it was in what was put aside");
     let newest = shop.reprise(&["contents", &shop.archive("latest"), "--json"]).expect(0).json();
     assert_eq!(newest["archive"], "nightly", "what was put aside is no backup");
+    let express =
+        ["docker", "restore", shop.repository.to_str().unwrap(), "--express", "--dry-run", "--json"];
+    let express = shop.reprise(&express).expect(0).json();
+    assert!(express["plan"]["source"].to_string().contains("nightly"), "{express:#}");
 
     // Nothing of the repository is needed for that.
     let mut back = shop.command(&["operations", "rollback", "latest", "--yes"]);
