@@ -10,6 +10,7 @@ mod line;
 mod network;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -96,6 +97,17 @@ pub struct PortBinding {
     pub address: String,
     /// The port on the host.
     pub port: u16,
+}
+
+impl PortBinding {
+    /// Whether only one of the two can be had: the same port of one address, or of one and of all.
+    pub fn clashes(&self, other: &Self) -> bool {
+        let address = |it: &Self| it.address.parse::<IpAddr>().ok().map(|it| it.to_canonical());
+        let is_one = |it: &IpAddr| !it.is_unspecified();
+        // What is no address is a name of one, or nothing: any may be meant.
+        let (one, two) = (address(self).filter(is_one), address(other).filter(is_one));
+        self.port == other.port && (one.is_none() || two.is_none() || one == two)
+    }
 }
 
 /// A container, running or not.

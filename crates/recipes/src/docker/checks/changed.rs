@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use reprise_host::Container;
 use reprise_model::{Finding, Message, Severity};
 
 use super::super::recreate::Remade;
@@ -81,16 +82,18 @@ fn options(facts: &Facts) -> Vec<Finding> {
 /// Ports that containers need which are to be started, and which something else has.
 fn ports(facts: &Facts, stopping: &BTreeSet<&str>, remade: &Remade) -> Vec<Finding> {
     let mut found = Vec::new();
-    for (port, wanted_by) in &remade.ports {
-        let publishes = |it: &&reprise_host::Container| it.ports.iter().any(|binding| binding.port == *port);
+    for (wanted, wanted_by) in &remade.ports {
+        let publishes = |it: &&Container| it.ports.iter().any(|binding| binding.clashes(wanted));
         let holder = facts.containers.iter().filter(|it| it.running).find(publishes);
         let message = match holder {
             Some(holder) if stopping.contains(holder.name.as_str()) || holder.name == *wanted_by => continue,
             Some(holder) => Message::new("port-taken").text("holder", &holder.name),
-            None if facts.making.listening.contains(port) => Message::new("port-listening"),
+            None if facts.making.listening.iter().any(|it| it.clashes(wanted)) => {
+                Message::new("port-listening")
+            }
             None => continue,
         };
-        let message = message.text("port", port).text("container", wanted_by);
+        let message = message.text("port", wanted.port).text("container", wanted_by);
         found.push(Finding::new(Severity::Blocker, message).advise(Message::new("port-taken-advice")));
     }
     found

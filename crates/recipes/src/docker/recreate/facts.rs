@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use reprise_host::{Host, NetworkSpec, ObjectKind, VolumeSpec};
+use reprise_host::{Host, NetworkSpec, ObjectKind, PortBinding, VolumeSpec};
 use reprise_model::{Choice, Contents, Destination};
 use serde_json::Value;
 
@@ -54,8 +55,8 @@ pub struct Making {
     pub versions: Vec<DataVersion>,
     /// When something was last changed at each target, in seconds since 1970; for as much of it as was looked at.
     pub newest: BTreeMap<PathBuf, i64>,
-    /// TCP ports that something listens on.
-    pub listening: BTreeSet<u16>,
+    /// Where something listens for TCP.
+    pub listening: Vec<PortBinding>,
 }
 
 impl Making {
@@ -119,18 +120,35 @@ fn there(
     Ok(making)
 }
 
-/// TCP ports that something listens on; none where the kernel does not tell.
-fn listening(host: &dyn Host) -> BTreeSet<u16> {
+/// Where something listens for TCP; nothing where the kernel does not tell.
+fn listening(host: &dyn Host) -> Vec<PortBinding> {
     let tables = ["/proc/net/tcp", "/proc/net/tcp6"];
     let text = tables.iter().filter_map(|table| host.read(Path::new(table), 16 << 20).ok());
-    let text: String = text.map(|table| String::from_utf8_lossy(&table).into_owned()).collect();
-    let port = |line: &str| {
+    text.flat_map(|table| listeners(&String::from_utf8_lossy(&table))).collect()
+}
+
+/// Those of one of the kernel's tables (`proc_pid_net(5)`).
+fn listeners(table: &str) -> Vec<PortBinding> {
+    let listener = |line: &str| {
         let mut fields = line.split_whitespace().skip(1);
         let (local, state) = (fields.next()?, fields.nth(1)?);
-        let (_, port) = local.rsplit_once(':')?;
-        u16::from_str_radix(port, 16).ok().filter(|_| state == "0A")
+        let (address, port) = local.rsplit_once(':')?;
+        let port = u16::from_str_radix(port, 16).ok().filter(|_| state == "0A")?;
+        Some(PortBinding { address: address_of(address)?.to_string(), port })
     };
-    text.lines().filter_map(port).collect()
+    table.lines().filter_map(listener).collect()
+}
+
+/// An address as the kernel writes it: words of 32 bits, the bytes in each in the order of the processor.
+fn address_of(hex: &str) -> Option<IpAddr> {
+    let words: Option<Vec<[u8; 4]>> = hex
+        .as_bytes()
+        .chunks(8)
+        .map(|word| Some(u32::from_str_radix(std::str::from_utf8(word).ok()?, 16).ok()?.to_ne_bytes()))
+        .collect();
+    let bytes = words?.concat();
+    let v4 = <[u8; 4]>::try_from(bytes.as_slice()).ok().map(IpAddr::from);
+    v4.or_else(|| <[u8; 16]>::try_from(bytes.as_slice()).ok().map(IpAddr::from))
 }
 
 /// What the backup wrote down, if it did and that can be read; what cannot, the analysis has told.
@@ -178,6 +196,28 @@ fn images(all: &[Value]) -> BTreeMap<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_listens_is_read_from_the_kernels_tables() {
+        let line =
+            |local: &str, state: &str| format!("   0: {local} 00000000:0000 {state} 00000000:00000000\n");
+        // As a processor has them that keeps the lowest byte first; on another, the words are the other way round.
+        let word = |bytes: [u8; 4]| format!("{:08X}", u32::from_ne_bytes(bytes));
+        let mapped = [[0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 255, 255], [192, 0, 2, 1]].map(word).concat();
+        let table = [
+            "  sl  local_address rem_address   st tx_queue rx_queue\n".to_owned(),
+            line(&format!("{}:0035", word([127, 0, 0, 53])), "0A"),
+            line(&format!("{}:1F90", word([127, 0, 0, 1])), "01"),
+            line(&format!("{mapped}:01BB"), "0A"),
+            line("00000000000000000000000000000000:1F91", "0A"),
+        ];
+        let at = |address: &str, port| PortBinding { address: address.to_owned(), port };
+        let found = listeners(&table.concat());
+        assert_eq!(found, [at("127.0.0.53", 53), at("::ffff:192.0.2.1", 443), at("::", 8081)]);
+        assert!(found[1].clashes(&at("192.0.2.1", 443)) && !found[1].clashes(&at("192.0.2.2", 443)));
+        assert!(found[0].clashes(&at("", 53)) && found[2].clashes(&at("192.0.2.2", 8081)));
+        assert!(!found[0].clashes(&at("192.0.2.1", 53)), "a resolver of its own is in nobody's way");
+    }
 
     #[test]
     fn images_are_known_by_the_name_that_docker_gives_them() {

@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use reprise_engine::{Change, CreateVolume};
-use reprise_host::VolumeSpec;
+use reprise_host::{PortBinding, VolumeSpec};
 use reprise_model::{Destination, Finding, ItemKind, Message, Severity};
 
 use super::order::Dependencies;
@@ -43,7 +43,7 @@ pub(super) struct Remade {
     /// What those wait for.
     pub waits: Dependencies,
     /// Published ports of those, with the container.
-    pub ports: Vec<(u16, String)>,
+    pub ports: Vec<(PortBinding, String)>,
     /// What is to be known about it.
     pub findings: Vec<Finding>,
 }

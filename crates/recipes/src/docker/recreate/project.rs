@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use reprise_engine::{Change, ComposeCreate, Service as OfProject, SetAside};
-use reprise_host::{ComposeForm, ComposeProject, Container, Host};
+use reprise_host::{ComposeForm, ComposeProject, Container, Host, PortBinding};
 use reprise_model::{Finding, Message, Severity};
 
 use super::super::compose::{ComposeFile, Condition, Service, project_volumes};
@@ -56,7 +56,7 @@ pub struct Project {
     /// What each of those waits for.
     pub waits: super::Dependencies,
     /// Ports that each publishes.
-    pub ports: Vec<(u16, String)>,
+    pub ports: Vec<(PortBinding, String)>,
     /// Images that are missing, with whether they would be built.
     pub missing_images: Vec<(String, bool)>,
     /// Volumes whose data lies where their driver or its options say, and those are known.
@@ -334,7 +334,11 @@ impl Project {
             let ports = all[service.as_str()].iter().flat_map(|service| &service.ports);
             let ports =
                 ports.filter(|port| port.protocol.as_deref().is_none_or(|protocol| protocol == "tcp"));
-            let published = ports.filter_map(|port| port.published.as_ref()?.known()?.parse().ok());
+            let published = ports.filter_map(|it| {
+                let port = it.published.as_ref()?.known()?.parse().ok()?;
+                let address = it.host_ip.as_ref().and_then(|address| address.known()).unwrap_or_default();
+                Some(PortBinding { address: address.to_owned(), port })
+            });
             self.ports.extend(published.map(|port| (port, name.clone())));
             let image =
                 all[service.as_str()].iter().rev().find_map(|service| service.image.as_ref()?.known());
@@ -456,8 +460,11 @@ pub(super) fn remake(project: &Project, request: &Request<'_>, facts: &Facts, re
     let starting = lacking.into_iter().filter(|name| !project.resting.contains(*name));
     remade.starting.extend(starting.cloned());
     remade.waits.extend(project.waits.clone());
-    let new = |(_, name): &&(u16, String)| !present.contains_key(name.as_str());
-    remade.ports.extend(project.ports.iter().filter(new).cloned());
+    // One that runs has the ports it was made with, and may get others with other files.
+    let takes = |(_, name): &&(PortBinding, String)| {
+        present.get(name.as_str()).is_none_or(|present| changed.is_some() && present.running)
+    };
+    remade.ports.extend(project.ports.iter().filter(takes).cloned());
 }
 
 fn image_missing(project: &Project, image: &str, built: bool) -> Finding {

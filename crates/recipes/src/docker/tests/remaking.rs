@@ -27,7 +27,7 @@ impl Shop {
             },
             services: names.iter().map(|name| ((*name).to_owned(), service(name))).collect(),
             waits: self.facts.dependencies.clone(),
-            ports: vec![(8080, "shop_web_1".to_owned())],
+            ports: vec![(PortBinding { address: String::new(), port: 8080 }, "shop_web_1".to_owned())],
             missing_images: Vec::new(),
             volumes_elsewhere: std::collections::BTreeSet::new(),
             unknown_variables: std::collections::BTreeSet::new(),
@@ -132,14 +132,27 @@ fn without_its_image_or_when_asked_nothing_is_made() {
 fn a_port_that_something_else_has_forbids_making_its_container() {
     let mut shop = Shop::new();
     shop.lost();
-    shop.facts.making.listening.insert(8080);
+    let at = |address: &str, port| PortBinding { address: address.to_owned(), port };
+    shop.facts.making.listening = vec![at("127.0.0.1", 8080)];
     assert_eq!(shop.codes()[0], "port-listening");
-    shop.facts.containers[0].ports = vec![PortBinding { address: String::new(), port: 8080 }];
+    shop.facts.containers[0].ports = vec![at("", 8080)];
     assert_eq!(shop.codes()[0], "port-taken");
+    // Another address, or another port, is somebody else's business.
+    shop.facts.making.projects[0].ports[0].0 = at("192.0.2.1", 8080);
+    shop.facts.containers[0].ports = vec![at("192.0.2.2", 8080), at("", 8081)];
+    assert_eq!(shop.plan().blockers().count(), 0);
+    shop.facts.making.listening.push(at("::", 8080));
+    assert_eq!(shop.codes()[0], "port-listening");
     // Present containers have theirs already.
     let mut present = Shop::new();
     present.project(State::Same);
-    present.facts.making.listening.insert(8080);
+    present.facts.making.listening = vec![at("", 8080)];
+    assert_eq!(present.plan().blockers().count(), 0);
+    // With other files they may get others, but for those they have.
+    present.project(State::Changed(vec!["compose.yaml".to_owned()]));
+    assert_eq!(present.codes()[0], "port-listening");
+    let web = present.facts.containers.iter_mut().find(|it| it.name == "shop_web_1").unwrap();
+    web.ports = vec![at("", 8080)];
     assert_eq!(present.plan().blockers().count(), 0);
 }
 
