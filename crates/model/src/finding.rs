@@ -32,12 +32,14 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// A finding without advice and about no single item.
+    /// A finding about no single item. What is more than an [`Severity::Info`] has the advice that is called like its code,
+    /// with `-advice` behind it, about the same things.
     pub fn new(severity: Severity, message: Message) -> Self {
-        Self { severity, message, advice: None, item: None }
+        let advice = (severity != Severity::Info).then(|| message.advice());
+        Self { severity, message, advice, item: None }
     }
 
-    /// The same with what to do about it.
+    /// The same with this to do about it.
     #[must_use]
     pub fn advise(self, advice: Message) -> Self {
         Self { advice: Some(advice), ..self }

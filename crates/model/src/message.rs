@@ -79,6 +79,11 @@ impl Message {
         &self.key
     }
 
+    /// What to do about what this tells: the message called like it, with `-advice` behind, and with its arguments.
+    pub(crate) fn advice(&self) -> Self {
+        Self { key: Cow::Owned(format!("{}-advice", self.key)), args: self.args.clone() }
+    }
+
     /// The same with one more argument.
     #[must_use]
     pub fn arg(mut self, name: &'static str, value: Arg) -> Self {

@@ -48,9 +48,47 @@ fn every_message_that_is_shown_has_a_text() {
 #[test]
 fn every_text_is_shown_somewhere() {
     let all: String = sources().iter().map(|path| fs::read_to_string(path).unwrap()).collect();
-    let unused: Vec<_> =
-        known_keys(Lang::En).into_iter().filter(|key| !all.contains(&format!("\"{key}\""))).collect();
+    let is_shown = |key: &str| all.contains(&format!("\"{key}\""));
+    // A finding has the advice that is called like it.
+    let unused: Vec<_> = known_keys(Lang::En)
+        .into_iter()
+        .filter(|key| !is_shown(key) && !key.strip_suffix("-advice").is_some_and(is_shown))
+        .collect();
     assert!(unused.is_empty(), "texts that nothing shows: {unused:?}");
+}
+
+/// What stops a restore, or is to be thought about, and is given the advice of another, or one of several.
+const ADVISED_OTHERWISE: [&str; 16] = [
+    "no-inodes",
+    "mount-point",
+    "volume-driver",
+    "reserved-state",
+    "reserved-repository",
+    "reserved-engine",
+    "no-snapshot-room",
+    "no-snapshot-space",
+    "no-snapshot-shared",
+    "port-listening",
+    "project-stays",
+    "project-unreadable",
+    "container-shares",
+    "container-network",
+    "image-missing",
+    "engine-older",
+];
+
+#[test]
+fn what_matters_says_what_to_do() {
+    let known: BTreeSet<&str> = known_keys(Lang::En).into_iter().collect();
+    let table =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/findings.md")).unwrap();
+    let matters = table.lines().filter(|line| line.contains("| blocker |") || line.contains("| warning |"));
+    let codes = matters.flat_map(|line| line.split('|').nth(1).unwrap().split(", "));
+    let codes = codes.map(|code| code.trim().trim_matches('`'));
+    let (advised, silent): (Vec<_>, Vec<_>) =
+        codes.partition(|code| known.contains(format!("{code}-advice").as_str()));
+    assert!(advised.len() > 50, "{advised:?}");
+    assert_eq!(silent, ADVISED_OTHERWISE);
 }
 
 /// Texts of these parts that are no findings.
