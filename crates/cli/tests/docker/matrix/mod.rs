@@ -56,6 +56,12 @@ impl Extent {
     }
 }
 
+/// Whether this is what somebody wants to look at by itself: `FAULT/KIND` in `REPRISE_MATRIX_ONLY`, as the page calls them.
+fn is_wanted(fault: Fault, step: &Step) -> bool {
+    std::env::var("REPRISE_MATRIX_ONLY")
+        .map_or(true, |only| only == format!("{}/{}", fault.title(), step.kind()))
+}
+
 /// Lets each of `faults` come to the steps of a restore, over ssh or not.
 fn at_the_steps(faults: &[Fault], over_ssh: bool) {
     let (results, extent) = (results(), Extent::wanted());
@@ -74,6 +80,9 @@ fn at_the_steps(faults: &[Fault], over_ssh: bool) {
                 nature(effect).is_some(),
                 "`{effect}` is not classified: see `nature` in matrix/faults.rs"
             );
+            if !is_wanted(fault, step) {
+                continue;
+            }
             if let Some(why) = fault.spares(step, over_ssh) {
                 note(results.as_ref(), step, fault, over_ssh, &format!("– {why}"));
                 continue;
