@@ -214,6 +214,8 @@ fn hosts_are_added_checked_and_forgotten_and_what_is_wrong_is_said() {
     let inventory = shop.reprise(&["docker", "inventory", "--host", "web1"]);
     // Other tests' volumes may have drivers of their own, which is a warning.
     assert!(inventory.code <= 1, "{inventory:?}");
+    let left_out = inventory.json()["left_out"].clone();
+    assert!(left_out.as_array().unwrap().iter().all(|it| it["reason"] == "driver"), "{left_out:#}");
     let hostname = run_hostname();
     assert_eq!(inventory.json()["host"], hostname.as_str());
 
