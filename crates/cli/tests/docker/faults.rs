@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::support::{Before, Damage, Ended, Shop, run, run_in};
+use crate::support::{Before, Damage, Ended, Shop, assert_same, run, run_in};
 
 /// A shop that was damaged, and how it then was.
 fn damaged() -> (Shop, Before) {
@@ -207,6 +207,21 @@ fn a_container_that_is_not_healthy_on_what_was_restored_is_undone() {
     let (shop, before, ended) = restored_broken(unhealthy, &["--health-timeout", "4"]);
     ended.expect(3).says(&["front_1 is not healthy", "docker logs"]);
     expect_undone(&shop, &before);
+    assert!(shop.page("health.txt").contains("fine"));
+}
+
+#[test]
+fn a_container_that_is_not_healthy_stays_as_restored_when_that_is_asked_for() {
+    let unhealthy = |shop: &Shop| fs::remove_file(shop.project.join("site/health.txt")).unwrap();
+    let (shop, before, ended) = restored_broken(unhealthy, &["--health-timeout", "4", "--keep-on-unhealthy"]);
+    let ended = ended.expect(1);
+    assert!(ended.stderr.contains("front_1 is not well, and was kept"), "{}", ended.stderr);
+    assert_eq!(shop.record()["status"], "completed");
+    let (archived, now) = (shop.trees_of_archive("broken"), shop.trees());
+    assert_same(&archived.0, &now.0, "the volume is not as in the archive");
+    assert_same(&archived.1, &now.1, "the project is not as in the archive");
+    shop.reprise(&["operations", "rollback", "latest", "--yes"]).expect(0);
+    shop.expect_as_before(&before);
     assert!(shop.page("health.txt").contains("fine"));
 }
 

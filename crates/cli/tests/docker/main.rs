@@ -8,6 +8,7 @@ mod cancelled;
 mod conflicts;
 mod dry_run;
 mod elsewhere;
+mod express;
 mod faults;
 mod guides;
 mod hostile;
