@@ -32,10 +32,13 @@ pub struct Step {
 }
 
 impl Step {
-    /// Its kind for the table: snapshots are of several kinds, and trees are mirrored in several ways.
+    /// Its kind for the table: snapshots are of several kinds, and trees are mirrored in several ways, which keep what gives way
+    /// or have it kept by another step.
     pub fn kind(&self) -> String {
-        let way = self.change["way"].as_str().or(self.change["kind"].as_str());
-        way.map_or_else(|| self.effect.clone(), |way| format!("{} {way}", self.effect))
+        let [way, kind, keep] = ["way", "kind", "keep"].map(|key| self.change[key].as_str());
+        let keep = keep.filter(|keep| *keep != "in_store").map(|_| "kept elsewhere");
+        let words = [Some(self.effect.as_str()), way, kind, keep];
+        words.into_iter().flatten().collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -48,15 +51,24 @@ pub enum Restore {
     Protected,
     /// A volume that is a file system, in which its container writes: it is copied, emptied and filled.
     Filled,
+    /// A volume of which only what differs is written (`--only-changed`), which is for this machine.
+    Changed,
 }
 
 impl Restore {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Everything, Self::Protected, Self::Filled];
+    /// All that there are over ssh or not.
+    pub fn all(over_ssh: bool) -> &'static [Self] {
+        let all = &[Self::Everything, Self::Protected, Self::Filled, Self::Changed];
+        if over_ssh { &all[..3] } else { all }
+    }
 
     /// The kinds of steps that it is there for, where all others are those of the ones before.
     pub fn only_for(self) -> Option<&'static [&'static str]> {
-        (self == Self::Filled).then_some(&["snapshot", "mirror"])
+        match self {
+            Self::Everything | Self::Protected => None,
+            Self::Filled => Some(&["snapshot", "mirror"]),
+            Self::Changed => Some(&["mirror"]),
+        }
     }
 }
 
@@ -90,7 +102,7 @@ impl Bed {
     pub fn new(restore: Restore, over_ssh: bool) -> Self {
         let shop = Shop::for_faults();
         let disk = match restore {
-            Restore::Everything => None,
+            Restore::Everything | Restore::Changed => None,
             Restore::Protected => Some(shop.volume_on("btrfs")),
             Restore::Filled => Some(shop.data_on("ext4")),
         };
@@ -160,6 +172,7 @@ impl Bed {
         let which: &[&str] = match self.restore {
             Restore::Everything => &[],
             Restore::Filled => &["--item", &volume],
+            Restore::Changed => &["--item", &volume, "--only-changed"],
             // The repository is out of reach of another host.
             Restore::Protected if self.sshd.is_some() => &["--item", &volume, "--protect", "snapshot"],
             Restore::Protected => &["--item", &volume, "--protect", "snapshot", "--backup-before"],
