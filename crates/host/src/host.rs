@@ -82,8 +82,8 @@ pub enum Tree<'h> {
 
 /// Sends a tree to the disk.
 pub trait Disk: Send + Sync {
-    /// Returns once all that was written of the tree lasts through a power cut. Fails where something could not be written, even if
-    /// somebody else was told of it before.
+    /// Returns once all that was written of the tree lasts through a power cut. Fails where something could not be written; on this
+    /// machine even if somebody else was told of it before.
     fn flush(&self) -> Result<()>;
 }
 
