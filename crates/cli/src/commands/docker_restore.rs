@@ -187,9 +187,8 @@ fn unfinished(operations: &Operations) -> Result<Vec<Finding>, Failure> {
             }
         };
         if matches!(record.status, Status::Interrupted | Status::RollbackIncomplete) {
-            let finding =
-                Finding::new(Severity::Blocker, Message::new("operation-unfinished").text("id", &id));
-            findings.push(finding.advise(Message::new("operation-unfinished-advice").text("id", &id)));
+            let message = Message::new("operation-unfinished").text("id", &id);
+            findings.push(Finding::new(Severity::Blocker, message));
         }
     }
     Ok(findings)

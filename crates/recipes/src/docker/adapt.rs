@@ -89,8 +89,7 @@ fn adapted(site: &Site, facts: &Facts, adaptation: Adaptation) -> (Vec<AdaptedFi
             }
             Err(error) => {
                 let message = Message::new("adapt-failed").text("file", name).text("reason", error);
-                let advice = Message::new("adapt-failed-advice");
-                findings.push(Finding { severity: Severity::Blocker, ..about(message) }.advise(advice));
+                findings.push(Finding { severity: Severity::Blocker, ..about(message) });
             }
         }
     }

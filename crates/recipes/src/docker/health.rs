@@ -122,7 +122,7 @@ pub(super) fn findings<'f>(
     let unwell = facts.making.wellbeing.iter().filter(|(_, it)| it.unhealthy);
     unwell.filter(|(name, _)| stopping.contains(name.as_str())).map(|(name, _)| {
         let message = Message::new("container-unhealthy").text("container", name);
-        Finding::new(Severity::Warning, message).advise(Message::new("container-unhealthy-advice"))
+        Finding::new(Severity::Warning, message)
     })
 }
 

@@ -152,8 +152,7 @@ pub(super) fn findings(request: &Request<'_>, facts: &Facts, puts: &[Put], remak
     found.extend(facts.sites.iter().zip(puts).filter_map(|(site, put)| seen(site, put, facts)));
     found.extend(facts.sites.iter().zip(puts).filter_map(|(site, put)| shared(site, put, remaking)));
     if request.choice.manner == Manner::Merge && !is_here(facts) {
-        let finding = Finding::new(Severity::Blocker, Message::new("merge-elsewhere"));
-        found.push(finding.advise(Message::new("merge-elsewhere-advice")));
+        found.push(Finding::new(Severity::Blocker, Message::new("merge-elsewhere")));
     }
     if request.choice.manner == Manner::OnlyChanged && !is_here(facts) {
         found.push(Finding::new(Severity::Info, Message::new("only-changed-elsewhere")));
@@ -171,7 +170,7 @@ fn in_use(site: &Site, put: &Put) -> Option<Finding> {
     }
     let message = Message::new("store-in-use").text("path", site.target.display());
     let finding = Finding::new(Severity::Blocker, message.text("store", store.display()));
-    Some(finding.about(site.item.reference()).advise(Message::new("store-in-use-advice")))
+    Some(finding.about(site.item.reference()))
 }
 
 /// Whoever can write where something is kept could have another thing put back, or removed, by who rolls back. Outside of the
@@ -223,8 +222,7 @@ fn flagged(site: &Site, put: &Put) -> Option<Finding> {
 /// A subvolume below a target is in none of its snapshots, and no name moves from one to the other.
 fn nested(site: &Site) -> Option<Finding> {
     let subvolume = site.nested.as_ref()?;
-    let message = |key| Message::new(key).text("path", site.target.display());
-    let finding = message("nested-subvolume").text("subvolume", subvolume.display());
-    let finding = Finding::new(Severity::Blocker, finding).about(site.item.reference());
-    Some(finding.advise(message("nested-subvolume-advice")))
+    let message = Message::new("nested-subvolume").text("path", site.target.display());
+    let finding = Finding::new(Severity::Blocker, message.text("subvolume", subvolume.display()));
+    Some(finding.about(site.item.reference()))
 }

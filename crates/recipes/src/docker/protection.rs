@@ -119,20 +119,11 @@ pub(super) fn findings(request: &Request<'_>, facts: &Facts, puts: &[Put]) -> Ve
     let mut found = Vec::new();
     if request.choice.backup_before {
         let problem = match &facts.borg {
-            _ if facts.host != "localhost" => {
-                Some((Message::new("backup-before-elsewhere"), "backup-before-elsewhere-advice"))
-            }
-            Some(Err(reason)) => Some((
-                Message::new("backup-before-no-borg").text("reason", reason),
-                "backup-before-no-borg-advice",
-            )),
+            _ if facts.host != "localhost" => Some(Message::new("backup-before-elsewhere")),
+            Some(Err(reason)) => Some(Message::new("backup-before-no-borg").text("reason", reason)),
             _ => None,
         };
-        found.extend(
-            problem.map(|(message, advice)| {
-                Finding::new(Severity::Blocker, message).advise(Message::new(advice))
-            }),
-        );
+        found.extend(problem.map(|message| Finding::new(Severity::Blocker, message)));
     }
     match request.choice.protect {
         Protect::Auto => {}

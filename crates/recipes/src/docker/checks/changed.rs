@@ -60,9 +60,8 @@ fn options(facts: &Facts) -> Vec<Finding> {
                 (it.driver.clone(), it.options.clone(), it.internal, it.ipv6, it.address_driver.clone())
             };
             if chosen(now) != chosen(&then) {
-                let finding =
-                    Finding::new(Severity::Warning, Message::new("network-changed").text("network", &name));
-                found.push(finding.advise(Message::new("network-changed-advice").text("network", &name)));
+                let message = Message::new("network-changed").text("network", &name);
+                found.push(Finding::new(Severity::Warning, message));
             }
         }
     }

@@ -21,15 +21,12 @@ fn engine(facts: &Facts) -> Option<Finding> {
     let reason = match &facts.engine {
         Some(Ok(engine)) if !engine.endpoint.is_empty() && !engine.endpoint.starts_with("unix://") => {
             let message = Message::new("docker-elsewhere").text("endpoint", &engine.endpoint);
-            return Some(
-                Finding::new(Severity::Blocker, message).advise(Message::new("docker-elsewhere-advice")),
-            );
+            return Some(Finding::new(Severity::Blocker, message));
         }
         Some(Err(reason)) => reason,
         _ => return None,
     };
-    let finding = Finding::new(Severity::Blocker, Message::new("docker-unreachable").text("reason", reason));
-    Some(finding.advise(Message::new("docker-unreachable-advice")))
+    Some(Finding::new(Severity::Blocker, Message::new("docker-unreachable").text("reason", reason)))
 }
 
 fn containers(facts: &Facts, stopping: &BTreeSet<&str>) -> Vec<Finding> {
@@ -44,9 +41,8 @@ fn containers(facts: &Facts, stopping: &BTreeSet<&str>) -> Vec<Finding> {
             };
             found.push(Finding::new(Severity::Info, message.text("container", name)));
             if container.auto_removes {
-                let message = |key| Message::new(key).text("container", name);
-                let finding = Finding::new(Severity::Blocker, message("container-passing"));
-                found.push(finding.advise(message("container-passing-advice")));
+                let message = Message::new("container-passing").text("container", name);
+                found.push(Finding::new(Severity::Blocker, message));
             }
             if container.project().is_none() {
                 let message = Message::new("container-not-compose").text("container", name);
@@ -54,8 +50,7 @@ fn containers(facts: &Facts, stopping: &BTreeSet<&str>) -> Vec<Finding> {
             }
         } else if let Some(site) = facts.sites.iter().find(|site| container.may_write_to(&site.target)) {
             let message = Message::new("container-above").text("container", name);
-            let finding = Finding::new(Severity::Warning, message.text("path", site.target.display()));
-            found.push(finding.advise(Message::new("container-above-advice")));
+            found.push(Finding::new(Severity::Warning, message.text("path", site.target.display())));
         }
     }
     found
@@ -65,13 +60,12 @@ fn containers(facts: &Facts, stopping: &BTreeSet<&str>) -> Vec<Finding> {
 fn down(facts: &Facts) -> impl Iterator<Item = Finding> {
     let uses = |container: &&Container| facts.sites.iter().any(|site| container.mounts_within(&site.target));
     facts.containers.iter().filter(uses).filter_map(|container| {
-        let (message, advice) = match (container.running, container.paused) {
-            (false, _) => (Message::new("container-down"), Message::new("container-down-advice")),
-            (true, true) => (Message::new("container-paused"), Message::new("container-paused-advice")),
+        let message = match (container.running, container.paused) {
+            (false, _) => Message::new("container-down"),
+            (true, true) => Message::new("container-paused"),
             (true, false) => return None,
         };
-        let finding = Finding::new(Severity::Warning, message.text("container", &container.name));
-        Some(finding.advise(advice.text("container", &container.name)))
+        Some(Finding::new(Severity::Warning, message.text("container", &container.name)))
     })
 }
 

@@ -48,7 +48,7 @@ fn engine_restart(selection: &Selection) -> impl Iterator<Item = Finding> {
     let configs = selection.items.iter().filter(|item| item.kind == ItemKind::Config);
     configs.map(|item| {
         let finding = Finding::new(Severity::Warning, Message::new("engine-not-restarted"));
-        finding.about(item.reference()).advise(Message::new("engine-not-restarted-advice"))
+        finding.about(item.reference())
     })
 }
 

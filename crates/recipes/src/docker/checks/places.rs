@@ -40,8 +40,7 @@ fn foreign_link(site: &Site) -> Option<Finding> {
     let link = site.foreign_link.as_ref()?;
     let message =
         Message::new("foreign-link").text("link", link.display()).text("path", site.target.display());
-    let finding = Finding::new(Severity::Blocker, message).about(site.item.reference());
-    Some(finding.advise(Message::new("foreign-link-advice")))
+    Some(Finding::new(Severity::Blocker, message).about(site.item.reference()))
 }
 
 /// Two items for one place, or one inside another's: only one of them could win.
@@ -51,8 +50,7 @@ fn overlaps(sites: &[Site]) -> Vec<Finding> {
     let overlapping = pairs.filter(|(one, other)| touch(&one.target, &other.target));
     let finding = |(one, other): (&Site, &Site)| {
         let message = Message::new("targets-overlap").text("one", one.target.display());
-        let finding = Finding::new(Severity::Blocker, message.text("other", other.target.display()));
-        finding.advise(Message::new("targets-overlap-advice"))
+        Finding::new(Severity::Blocker, message.text("other", other.target.display()))
     };
     overlapping.map(finding).collect()
 }
@@ -90,8 +88,7 @@ fn reserved(request: &Request<'_>, facts: &Facts) -> Vec<Finding> {
 fn occupied(site: &Site) -> Option<Finding> {
     site.present?;
     let message = Message::new("destination-occupied").text("path", site.target.display());
-    let finding = Finding::new(Severity::Blocker, message).about(site.item.reference());
-    Some(finding.advise(Message::new("destination-occupied-advice")))
+    Some(Finding::new(Severity::Blocker, message).about(site.item.reference()))
 }
 
 /// Targets that cannot change their places with a tree beside them.

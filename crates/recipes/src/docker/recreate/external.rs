@@ -56,12 +56,11 @@ impl External {
         // One that is recorded is not made either: it would be empty, and its services would begin from nothing.
         let volumes =
             self.volumes.iter().filter(|name| !facts.making.volumes.contains_key(*name) && !is_item(name));
-        let networks = networks.map(|name| ("network-missing", "network-missing-advice", name));
-        let volumes = volumes.map(|name| ("volume-missing", "volume-missing-advice", name));
-        let all = networks.chain(volumes).map(|(key, advice, name)| {
-            let message =
-                |key| Message::new(key).text("name", name).text("project", project).text("path", path);
-            Finding::new(Severity::Warning, message(key)).advise(message(advice))
+        let networks = networks.map(|name| ("network-missing", name));
+        let volumes = volumes.map(|name| ("volume-missing", name));
+        let all = networks.chain(volumes).map(|(key, name)| {
+            let message = Message::new(key).text("name", name).text("project", project).text("path", path);
+            Finding::new(Severity::Warning, message)
         });
         all.collect()
     }

@@ -78,8 +78,7 @@ pub(super) fn remake(request: &Request<'_>, facts: &Facts) -> Remade {
             // Secrets have no place in a plan.
             Some(spec) if has_secret(&spec) => {
                 let message = Message::new("volume-secret").text("volume", name);
-                let finding = Finding::new(Severity::Warning, message);
-                remade.findings.push(finding.advise(Message::new("volume-secret-advice")));
+                remade.findings.push(Finding::new(Severity::Warning, message));
             }
             Some(spec) => remade.first.push(Change::CreateVolume(CreateVolume { spec })),
             None => {}

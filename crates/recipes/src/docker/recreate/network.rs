@@ -18,8 +18,7 @@ pub(super) fn remake(name: &str, record: &Record, facts: &Facts, remade: &mut Re
         let message = |key| Message::new(key).text("network", name).text("holder", &holder.name);
         // Addresses that nobody asked for were the engine's choice, and may be others.
         if asked_for {
-            let finding = Finding::new(Severity::Blocker, message("network-overlaps"));
-            remade.findings.push(finding.advise(message("network-overlaps-advice")));
+            remade.findings.push(Finding::new(Severity::Blocker, message("network-overlaps")));
         } else {
             remade.findings.push(Finding::new(Severity::Info, message("network-readdressed")));
             spec.subnets.clear();
