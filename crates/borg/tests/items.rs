@@ -4,12 +4,16 @@
 mod common;
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::{MetadataExt, chown, symlink};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use common::forge::{DIR, FILE, Forge, Value, bytes, item};
 use common::{Bench, assert_same_below, noise};
-use reprise_borg::{Attribute, Extraction, Options, Owners, Placement, ProblemKind, Report, Selection};
+use reprise_borg::{
+    Attribute, Error, Extraction, Options, Owners, Placement, ProblemKind, Report, Selection,
+};
 use reprise_model::Unobserved;
 
 fn forged(bench: &Bench, forge: Forge, items: &[Value]) -> (PathBuf, Report) {
@@ -105,9 +109,7 @@ fn capabilities_and_set_id_bits_survive_a_change_of_owner() {
     chown(src.join("tool"), Some(1234), Some(5678)).unwrap();
     let script =
         "chmod 6755 tool; setfattr -n security.capability -v 0x0100000200040000000000000000000000000000 tool";
-    assert!(
-        std::process::Command::new("sh").args(["-ec", script]).current_dir(&src).status().unwrap().success()
-    );
+    assert!(Command::new("sh").args(["-ec", script]).current_dir(&src).status().unwrap().success());
     bench.create("a", &[]);
     let theirs = bench.borg_extract("a", "theirs");
     let ours = bench.empty("ours");
@@ -152,6 +154,65 @@ fn attributes_that_cannot_be_set_are_told_and_the_file_is_whole() {
     assert_eq!(report.losses().count(), 0, "no content is lost");
     let shown = common::snapshot(&root);
     assert!(shown[&b"f"[..]].contains(r#"("user.also-fine", []), ("user.fine", [49])"#), "{shown:?}");
+}
+
+/// An ext4 of 4 MiB without room for attributes in its inodes, until this is dropped.
+struct Ext4(PathBuf);
+
+impl Ext4 {
+    fn below(bench: &Bench) -> Self {
+        let (image, root) = (bench.path("ext4"), bench.empty("mounted"));
+        fs::File::create(&image).unwrap().set_len(4 << 20).unwrap();
+        let made =
+            Command::new("mkfs.ext4").args(["-qb", "1024", "-I", "128", "-m", "0"]).arg(&image).status();
+        assert!(made.unwrap().success());
+        let mounted = Command::new("mount").args(["-o", "loop"]).args([&image, &root]).status();
+        assert!(mounted.unwrap().success(), "this test mounts a small file system: run it as root");
+        Self(root)
+    }
+
+    /// Takes all there is, down to the last block.
+    fn fill(&self) {
+        let mut filler = fs::File::create(self.0.join("filler")).unwrap();
+        for size in [1 << 16, 1 << 10] {
+            while filler.write_all(&vec![1; size]).and_then(|()| filler.sync_data()).is_ok() {}
+        }
+    }
+}
+
+impl Drop for Ext4 {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn no_space_for_an_attribute_ends_the_extraction_and_one_too_large_for_the_file_system_does_not() {
+    let bench = Bench::new();
+    let with = |name: &str, size| {
+        let xattrs = Value::Named(vec![(b"user.a".to_vec(), bytes(vec![b'x'; size]))]);
+        item(name, FILE, &[("xattrs", xattrs)])
+    };
+    Forge::new().finish(&bench.repo(), &[with("large", 5000), with("small", 500)]);
+    let repository = common::open(&bench.repo(), &bench.path("none")).unwrap();
+    let archive = repository.archive("a").unwrap();
+    let disk = Ext4::below(&bench);
+
+    let report = archive.extract(&Extraction::everything(), &disk.0, &Unobserved).unwrap();
+    let told: Vec<_> = report.problems.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        ["large: the extended attribute user.a cannot be set: it is too large for this file system"]
+    );
+
+    disk.fill();
+    for name in ["large", "small"] {
+        fs::remove_file(disk.0.join(name)).unwrap();
+        disk.fill();
+        let only = Extraction::of([Placement::of(Selection::parse(&[name], &[]).unwrap())]);
+        let error = archive.extract(&only, &disk.0, &Unobserved).unwrap_err();
+        assert!(matches!(error, Error::DestinationFull { .. }), "{error}");
+    }
 }
 
 #[test]

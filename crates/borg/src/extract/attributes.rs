@@ -127,6 +127,9 @@ pub(super) fn restore(
     owners: &Directory,
     mut problem: impl FnMut(ProblemKind),
 ) {
+    let extended = |result: io::Result<()>| {
+        result.map_err(|cause| if is_too_large(&cause, handle, item) { too_large() } else { cause })
+    };
     let mut check = |attribute: Attribute, result: io::Result<()>| {
         if let Err(cause) = result {
             problem(ProblemKind::Attribute { attribute, cause: Arc::new(cause) });
@@ -143,16 +146,42 @@ pub(super) fn restore(
         // A default ACL without entries is how Borg records that there is none.
         if let Some(text) = text.as_deref().filter(|text| !text.trim_ascii().is_empty()) {
             let value = acl::encode(text, owners).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData));
-            check(Attribute::Acl, value.and_then(|value| handle.set_xattr(name.as_bytes(), &value)));
+            let set = value.and_then(|value| handle.set_xattr(name.as_bytes(), &value));
+            check(Attribute::Acl, extended(set));
         }
     }
     for (name, value) in &item.xattrs {
-        check(Attribute::Xattr(name.clone()), handle.set_xattr(name, value));
+        check(Attribute::Xattr(name.clone()), extended(handle.set_xattr(name, value)));
     }
     if let Some(times) = times(item) {
         let set = rustix::fs::utimensat(handle.fd(), "", &times, AtFlags::EMPTY_PATH);
         check(Attribute::Times, set.map_err(Into::into));
     }
+}
+
+/// What the extended attributes of a file may come to for any file system to take them: ext4 has the least room, a block of
+/// 1 KiB.
+const ALWAYS_FITS: usize = 900;
+
+/// With how much of that room each attribute is managed, at most.
+const EACH: usize = 24;
+
+/// Free space with which a disk is not full, in bytes.
+const NOT_FULL: u64 = 1 << 20;
+
+/// "No space left" is what some file systems also say of extended attributes that are too large for them, and then there is
+/// plenty.
+fn is_too_large(error: &io::Error, handle: &Handle<'_>, item: &Item) -> bool {
+    let acls = [&item.acl_access, &item.acl_default].into_iter().flatten();
+    let sizes = item.xattrs.iter().map(|(name, value)| name.len() + value.len());
+    let total: usize = sizes.chain(acls.map(Vec::len)).map(|size| size + EACH).sum();
+    Errno::from_io_error(error) == Some(Errno::NOSPC)
+        && total > ALWAYS_FITS
+        && rustix::fs::fstatvfs(handle.fd()).is_ok_and(|disk| disk.f_bavail * disk.f_frsize > NOT_FULL)
+}
+
+fn too_large() -> io::Error {
+    io::Error::other("it is too large for this file system")
 }
 
 /// The times to set; without a recorded access time, that of the last change, as Borg does.

@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crossbeam_channel::Receiver;
 use reprise_model::Observer;
-use rustix::io::Errno;
 
 use super::attributes;
 use super::owners::Directory;
@@ -130,14 +129,10 @@ impl<'a> Shared<'a> {
         }
     }
 
-    /// Something could not be created: a problem of its own, or one that all others will have as well.
+    /// Something could not be created.
     pub fn creation_failed(&self, path: &[u8], destination: &[u8], error: io::Error) {
-        if is_fatal(&error) {
-            self.abort(Error::destination(destination, error));
-        } else {
-            self.not_made(destination);
-            self.problem(path, Some(destination), ProblemKind::create(error));
-        }
+        self.not_made(destination);
+        self.problem(path, Some(destination), ProblemKind::create(error));
     }
 
     /// Counts something that is complete but for its flags. Those of files with several names must wait for the
@@ -162,23 +157,4 @@ impl<'a> Shared<'a> {
     pub fn take_flags(&self) -> Vec<LateFlags> {
         std::mem::take(&mut self.flags.lock().unwrap_or_else(PoisonError::into_inner))
     }
-}
-
-/// Errors that concern the destination as a whole rather than a single name.
-fn is_fatal(error: &io::Error) -> bool {
-    matches!(
-        Errno::from_io_error(error),
-        Some(
-            Errno::NOSPC
-                | Errno::DQUOT
-                | Errno::IO
-                | Errno::ROFS
-                | Errno::MFILE
-                | Errno::NFILE
-                | Errno::NOMEM
-                | Errno::STALE
-                | Errno::NODEV
-                | Errno::NOSYS
-        )
-    )
 }

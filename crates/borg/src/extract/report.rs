@@ -5,6 +5,8 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rustix::io::Errno;
+
 use crate::Error;
 use crate::archive::LostItems;
 use crate::extract::path;
@@ -163,14 +165,34 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     pub(super) fn create(cause: io::Error) -> Self {
-        match rustix::io::Errno::from_io_error(&cause) {
+        match Errno::from_io_error(&cause) {
             // What RESOLVE_NO_SYMLINKS and RESOLVE_BENEATH answer with.
-            Some(rustix::io::Errno::LOOP) => {
-                Self::Refused { reason: "its path leads through a symbolic link" }
-            }
-            Some(rustix::io::Errno::XDEV) => Self::Refused { reason: "its path leads out of the root" },
+            Some(Errno::LOOP) => Self::Refused { reason: "its path leads through a symbolic link" },
+            Some(Errno::XDEV) => Self::Refused { reason: "its path leads out of the root" },
             _ => Self::Create { cause: Arc::new(cause) },
         }
+    }
+    /// The error, if it concerns the destination as a whole rather than a single name or attribute.
+    pub(super) fn of_the_destination(&self) -> Option<Errno> {
+        let (cause, is_made) = match self {
+            Self::Create { cause } => (cause, false),
+            Self::Attribute { cause, .. } => (cause, true),
+            _ => return None,
+        };
+        Errno::from_io_error(cause).filter(|error| match *error {
+            Errno::NOSPC
+            | Errno::DQUOT
+            | Errno::IO
+            | Errno::ROFS
+            | Errno::MFILE
+            | Errno::NFILE
+            | Errno::NOMEM
+            | Errno::STALE
+            | Errno::NODEV => true,
+            // A file system in user space may know nothing of an attribute.
+            Errno::NOSYS => !is_made,
+            _ => false,
+        })
     }
 }
 
