@@ -1,11 +1,12 @@
 //! Ten projects as people really have them: each is backed up, lost, and comes back, in place and elsewhere with each
-//! adaptation. Where it can run here, it runs again with its data.
+//! adaptation, and it runs again with its data. With what was recorded of Docker in the backup, it runs by itself.
 
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::recreated::record_in;
 use crate::support::{Ended, Shop, Tree, assert_same, docker, page, run, run_in};
 
 /// A project from `tests/projects`, in a directory of its own.
@@ -79,11 +80,12 @@ impl Project {
         Path::new("/var/lib/docker/volumes").join(volume).join("_data")
     }
 
-    fn back_up(&self) {
+    /// Backs it up, and `more`.
+    fn back_up(&self, archive: &str, more: Option<PathBuf>) {
         let volumes = self.volumes.iter().map(|name| Self::data(name).parent().unwrap().to_owned());
-        let paths: Vec<PathBuf> = std::iter::once(self.dir.clone()).chain(volumes).collect();
+        let paths: Vec<PathBuf> = std::iter::once(self.dir.clone()).chain(volumes).chain(more).collect();
         let paths: Vec<&str> = paths.iter().map(|path| path.to_str().unwrap()).collect();
-        self.shop.borg(&[&["create", "::nightly"], &paths[..]].concat());
+        self.shop.borg(&[&["create", &format!("::{archive}")], &paths[..]].concat());
     }
 
     /// Everything of it is gone: containers, networks, volumes, files.
@@ -93,6 +95,63 @@ impl Project {
             docker([kind, "rm", name]);
         }
         fs::remove_dir_all(&self.dir).unwrap();
+    }
+
+    /// What Docker has of it, one per line: containers with the configuration that Compose has made them of and whether they
+    /// run, volumes and networks with all that was said of them.
+    fn objects(&self) -> Vec<String> {
+        let hash = "{{index .Config.Labels \"com.docker.compose.config-hash\"}}";
+        let kinds = [
+            (
+                "container",
+                &["ps", "-aq"][..],
+                format!("{{{{.Name}}}} of {hash}, running {{{{.State.Running}}}}"),
+            ),
+            (
+                "volume",
+                &["volume", "ls", "-q"],
+                "{{.Name}} {{.Driver}} {{json .Options}} {{json .Labels}}".into(),
+            ),
+            (
+                "network",
+                &["network", "ls", "-q"],
+                "{{.Name}} {{.Driver}} {{.Internal}} {{json .Options}} {{json .IPAM}} {{json .Labels}}"
+                    .into(),
+            ),
+        ];
+        let filter = format!("name={}", self.shop.name);
+        let mut all = Vec::new();
+        for (kind, list, format) in kinds {
+            let found = docker([list, &["--filter", &filter]].concat());
+            let told =
+                found.lines().map(|id| format!("{kind} {}", docker([kind, "inspect", "-f", &format, id])));
+            all.extend(told);
+        }
+        all.sort_unstable();
+        // What is not said and what is said to be nothing are the same.
+        all.iter().map(|object| object.replace("\"Options\":null", "\"Options\":{}")).collect()
+    }
+
+    /// Lost, and restored whole from an archive that what there is of Docker was recorded in, it is there as it was and runs,
+    /// without another command.
+    fn expect_back_as_recorded(&self, shows: &str) {
+        self.back_up("recorded", Some(record_in(&self.shop, |_| true)));
+        let before = self.objects();
+        self.lose();
+        let archive = self.shop.archive("recorded");
+        let ended = self.shop.reprise(&["docker", "restore", &archive, "--in-place", "--yes"]);
+        assert!(ended.code <= 1, "{}\n{}", ended.stdout, ended.stderr);
+        assert_eq!(before, self.objects(), "{}\n{}", ended.stdout, ended.stderr);
+        assert!(page(self.port, "index.html").contains(shows));
+        self.expect_data();
+    }
+
+    /// Each volume has what was put into it.
+    fn expect_data(&self) {
+        for volume in &self.volumes {
+            let text = fs::read_to_string(Self::data(volume).join("index.html")).unwrap();
+            assert_eq!(text, format!("data of {volume}\n"), "Compose made another volume");
+        }
     }
 
     fn make_more(&self) {
@@ -180,10 +239,7 @@ impl Project {
         self.make_more();
         self.compose(&["up", "-d"]);
         assert!(page(self.port, "index.html").contains(shows));
-        for volume in &self.volumes {
-            let text = fs::read_to_string(Self::data(volume).join("index.html")).unwrap();
-            assert_eq!(text, format!("data of {volume}\n"), "Compose made another volume");
-        }
+        self.expect_data();
     }
 }
 
@@ -217,9 +273,10 @@ fn survives_in_part(
     project.make_more();
     project.up();
     assert!(page(project.port, "index.html").contains(shows));
-    project.back_up();
+    project.back_up("nightly", None);
     project.expect_elsewhere();
     project.expect_back_in_place(shows);
+    project.expect_back_as_recorded(shows);
 }
 
 #[test]

@@ -82,12 +82,19 @@ pub enum Health {
 pub struct Mount {
     /// The named volume, if it is one.
     pub volume: Option<String>,
-    /// Where it lies on the host.
+    /// Where it lies on the host; empty where it is in no file system of the host, like a tmpfs.
     pub source: PathBuf,
     /// Where the container sees it.
     pub destination: PathBuf,
     /// Whether the container may write to it.
     pub writable: bool,
+}
+
+impl Mount {
+    /// Whether `path` of the host is it, or lies in it.
+    pub fn holds(&self, path: &Path) -> bool {
+        self.source.is_absolute() && path.starts_with(&self.source)
+    }
 }
 
 /// A port of the host that leads into a container.
@@ -166,7 +173,7 @@ impl Container {
 
     /// Whether it may write to `path`, or to a directory that it lies in, and so change what is there.
     pub fn may_write_to(&self, path: &Path) -> bool {
-        self.mounts.iter().any(|mount| mount.writable && path.starts_with(&mount.source))
+        self.mounts.iter().any(|mount| mount.writable && mount.holds(path))
     }
 }
 
@@ -337,4 +344,20 @@ pub trait Docker: Send + Sync {
 
     /// Makes what is missing of a project, and starts nothing.
     fn compose_create(&self, project: &ComposeProject) -> Result<()>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tmpfs_is_nowhere_on_the_host() {
+        let told = serde_json::json!({"Id": "f00d", "Name": "/app", "State": {}, "Config": {}, "HostConfig": {}, "Mounts": [
+            {"Type": "tmpfs", "Source": "", "Destination": "/tmp", "RW": true},
+            {"Type": "bind", "Source": "/srv/app", "Destination": "/data", "RW": true}]});
+        let container: Container = serde_json::from_value::<inspect::Container>(told).unwrap().into();
+        let writes = |path: &str| container.may_write_to(Path::new(path));
+        assert!(writes("/srv/app/kept") && writes("/srv/app"));
+        assert!(!writes("/srv") && !writes("/srv/other") && !writes("/var/lib/docker/volumes/db/_data"));
+    }
 }

@@ -262,8 +262,7 @@ fn is_shared(host: &dyn Host, site: &Site, containers: &[Container]) -> Result<b
         return Ok(true);
     }
     let mut mounts = containers.iter().flat_map(|container| &container.mounts).filter(|mount| mount.writable);
-    Ok(mounts.any(|mount| site.target.starts_with(&mount.source))
-        || backdoor(host, site, containers.iter())?.is_some())
+    Ok(mounts.any(|mount| mount.holds(&site.target)) || backdoor(host, site, containers.iter())?.is_some())
 }
 
 /// The one of `containers` that may write to all of the file system that is mounted at `site` by another path. One that sees no
@@ -276,7 +275,7 @@ fn backdoor<'c>(
     let own = site.present.as_ref().map(|present| present.device);
     for container in containers {
         for mount in container.mounts.iter().filter(|mount| mount.writable) {
-            let by_path = mount.source.starts_with(&site.target) || site.target.starts_with(&mount.source);
+            let by_path = mount.source.starts_with(&site.target) || mount.holds(&site.target);
             if !by_path && host.stat(&mount.source)?.map(|stat| stat.device) == own {
                 return Ok(Some(container.name.clone()));
             }
