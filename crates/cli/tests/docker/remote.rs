@@ -7,7 +7,8 @@ use std::process::Command;
 use reprise_testkit::Sshd;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::{Damage, PASSPHRASE, Shop, Tree, assert_same, start, wait_until};
+use super::recreated::record_in;
+use crate::support::{Damage, PASSPHRASE, Shop, Tree, assert_same, docker, start, wait_until};
 
 /// Makes `sshd` known to the programs of `shop`, as the host `other`.
 pub fn declare(shop: &Shop, sshd: &Sshd) {
@@ -139,21 +140,103 @@ fn killed_or_cancelled_a_restore_over_ssh_reaches_either_end() {
 }
 
 #[test]
-fn from_one_host_to_another_that_has_nothing_and_cannot_reach_the_repository() {
+fn as_a_user_with_sudo_it_is_as_with_root() {
+    // As docs/hosts.md has it.
+    let sshd = Sshd::with_sudo("reprise-test ALL=(root) NOPASSWD: /usr/bin/sh, /bin/sh");
     let shop = Shop::of_files();
+    declare(&shop, &sshd);
     let archived = shop.trees_of_archive("nightly");
+    shop.damage(Damage(1));
+    let before = shop.now();
+    shop.restore(&THERE).expect(0);
+    let now = shop.trees();
+    assert_same(&archived.0, &now.0, "the volume is not as in the archive");
+    assert_same(&archived.1, &now.1, "the project is not as in the archive");
+    before.objects.expect_now(&shop.name);
+    shop.reprise(&["operations", "rollback", "latest", "--yes"]).expect(0);
+    shop.expect_as_before(&before);
+}
+
+/// Another host for `shop`: a Docker engine of its own, in a network of its own, that has the images if `has_images`; a home
+/// for the project; and no repository.
+fn another_host(shop: &Shop, has_images: bool) -> Sshd {
     let dir = shop.sandbox.dir.join("other");
     for name in ["docker", "run", "srv", "empty"] {
         fs::create_dir_all(dir.join(name)).unwrap();
     }
-    // Another Docker engine in a network of its own, a home for the project, and no repository.
     let (at, sandbox) = (dir.display(), shop.sandbox.dir.display());
-    let sshd = Sshd::behind(&format!(
+    let images = if has_images {
+        docker(["save", "-o", dir.join("images").to_str().unwrap(), "reprise-test/web:1"]);
+        format!("docker load -qi {at}/images >/dev/null && ")
+    } else {
+        String::new()
+    };
+    Sshd::behind(&format!(
         "mount --bind {at}/docker /var/lib/docker && mount --bind {at}/run /run && mkdir -p /run/sshd && \
          mount --bind {at}/empty {sandbox}/repository && mount --bind {at}/srv {sandbox}/srv && \
-         {{ unshare --net dockerd --bridge=none --iptables=false >/run/dockerd.log 2>&1 & }} && \
-         until docker info >/dev/null 2>&1; do sleep 0.1; done && "
-    ));
+         {{ unshare --net sh -c 'ip link set lo up && exec dockerd' >/run/dockerd.log 2>&1 & }} && \
+         until docker info >/dev/null 2>&1; do sleep 0.1; done && {images}"
+    ))
+}
+
+#[test]
+fn a_host_that_is_gone_runs_again_on_another_with_its_networks_volumes_and_containers() {
+    let shop = Shop::of_files_unsaved();
+    let inventory = record_in(&shop, |_| true);
+    let (project, volume) = (shop.project.clone(), shop.data().parent().unwrap().to_owned());
+    let all = [&project, &volume, &inventory].map(|path| path.to_str().unwrap());
+    shop.borg(&[&["create", "::nightly"], &all[..]].concat());
+    let archived = shop.trees_of_archive("nightly");
+    let made = |host: &[&str]| -> Vec<String> {
+        let hash =
+            "{{.Name}} {{index .Config.Labels \"com.docker.compose.config-hash\"}} {{.State.Health.Status}}";
+        let container = |name: &str| {
+            docker([host, &["inspect", "-f", hash, &format!("{}_{name}_1", shop.name)]].concat())
+        };
+        let volume = ["volume", "inspect", "-f", "{{json .Labels}} {{json .Options}}", &shop.volume];
+        let network = format!("{}_default", shop.name);
+        let network = ["network", "inspect", "-f", "{{json .Labels}} {{.Driver}}", &network];
+        vec![
+            container("back"),
+            container("front"),
+            docker([host, &volume].concat()),
+            docker([host, &network].concat()),
+        ]
+    };
+    shop.now();
+    let before = made(&[]);
+    shop.compose(&["down", "--volumes"]);
+    fs::remove_dir_all(&shop.project).unwrap();
+
+    let sshd = another_host(&shop, true);
+    declare(&shop, &sshd);
+    let ended = shop.restore(&THERE);
+    assert!(ended.code <= 1, "{}\n{}", ended.stdout, ended.stderr);
+    let there = |path: &Path| sshd.root().join(path.strip_prefix("/").unwrap());
+    assert_same(&archived.0, &Tree::of(&there(&shop.data())), "the volume there is not as in the archive");
+    assert_same(&archived.1, &Tree::of(&there(&shop.project)), "the project there is not as in the archive");
+    let socket = format!("unix://{}/run/docker.sock", sshd.root().display());
+    let host = ["-H", &socket];
+    assert_eq!(before, made(&host), "{}\n{}", ended.stdout, ended.stderr);
+    let front = format!("{}_front_1", shop.name);
+    let page = ["exec", &front, "wget", "-qO-", "http://127.0.0.1/index.html"];
+    assert!(docker([&host[..], &page].concat()).contains("The shop"));
+
+    shop.reprise(&["operations", "rollback", "latest", "--yes"]).expect(0);
+    assert!(!there(&shop.data()).exists() && !there(&shop.project).exists());
+    let left = |list: &[&str]| {
+        docker([&host[..], list, &["-q", "--filter", &format!("name={}", shop.name)]].concat())
+    };
+    for list in [&["ps", "-a"][..], &["volume", "ls"], &["network", "ls"]] {
+        assert_eq!(left(list), "", "{list:?}: something is left over");
+    }
+}
+
+#[test]
+fn from_one_host_to_another_that_has_nothing_and_cannot_reach_the_repository() {
+    let shop = Shop::of_files();
+    let archived = shop.trees_of_archive("nightly");
+    let sshd = another_host(&shop, false);
     declare(&shop, &sshd);
     let before = shop.now();
 
