@@ -56,15 +56,24 @@ impl Extent {
     }
 }
 
-/// Whether this is what somebody wants to look at by itself: `FAULT/KIND` in `REPRISE_MATRIX_ONLY`, as the page calls them.
-fn is_wanted(fault: Fault, step: &Step) -> bool {
-    std::env::var("REPRISE_MATRIX_ONLY")
-        .map_or(true, |only| only == format!("{}/{}", fault.title(), step.kind()))
+/// What somebody wants to look at by itself: `FAULT/KIND` in `REPRISE_MATRIX_ONLY`, as the page calls them.
+fn only() -> Option<(String, String)> {
+    let only = std::env::var("REPRISE_MATRIX_ONLY").ok()?;
+    let (fault, kind) = only.rsplit_once('/').expect("REPRISE_MATRIX_ONLY is FAULT/KIND");
+    Some((fault.to_owned(), kind.to_owned()))
 }
 
 /// Lets each of `faults` come to the steps of a restore, over ssh or not.
 fn at_the_steps(faults: &[Fault], over_ssh: bool) {
-    let (results, extent) = (results(), Extent::wanted());
+    let (results, extent, only) = (results(), Extent::wanted(), only());
+    let faults: Vec<Fault> = faults
+        .iter()
+        .copied()
+        .filter(|fault| only.as_ref().is_none_or(|(wanted, _)| wanted == fault.title()))
+        .collect();
+    if faults.is_empty() {
+        return;
+    }
     let mut failures = Vec::new();
     let mut met = BTreeSet::new();
     for &restore in Restore::all(over_ssh) {
@@ -80,7 +89,7 @@ fn at_the_steps(faults: &[Fault], over_ssh: bool) {
                 nature(effect).is_some(),
                 "`{effect}` is not classified: see `nature` in matrix/faults.rs"
             );
-            if !is_wanted(fault, step) {
+            if only.as_ref().is_some_and(|(_, wanted)| *wanted != step.kind()) {
                 continue;
             }
             if let Some(why) = fault.spares(step, over_ssh) {
