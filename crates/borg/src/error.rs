@@ -240,7 +240,7 @@ impl Error {
 
     /// Writing `path`, relative to the root, failed in a way that concerns more than this path.
     pub(crate) fn destination(path: &[u8], source: io::Error) -> Self {
-        let path = PathBuf::from(OsStr::from_bytes(path));
+        let path = PathBuf::from(OsStr::from_bytes(if path.is_empty() { b"." } else { path }));
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DestinationFull { path },
             _ => Self::Destination { path, source },

@@ -156,19 +156,26 @@ fn attributes_that_cannot_be_set_are_told_and_the_file_is_whole() {
     assert!(shown[&b"f"[..]].contains(r#"("user.also-fine", []), ("user.fine", [49])"#), "{shown:?}");
 }
 
-/// An ext4 of 4 MiB without room for attributes in its inodes, until this is dropped.
-struct Ext4(PathBuf);
+/// Something that is mounted until this is dropped.
+struct Mounted(PathBuf);
 
-impl Ext4 {
-    fn below(bench: &Bench) -> Self {
+impl Mounted {
+    /// An ext4 of 4 MiB without room for attributes in its inodes, and without a journal: what was removed is free at once.
+    fn ext4(bench: &Bench) -> Self {
         let (image, root) = (bench.path("ext4"), bench.empty("mounted"));
         fs::File::create(&image).unwrap().set_len(4 << 20).unwrap();
-        let made =
-            Command::new("mkfs.ext4").args(["-qb", "1024", "-I", "128", "-m", "0"]).arg(&image).status();
+        let made = Command::new("mkfs.ext4")
+            .args(["-qb", "1024", "-I", "128", "-m", "0", "-O", "^has_journal"])
+            .arg(&image)
+            .status();
         assert!(made.unwrap().success());
         let mounted = Command::new("mount").args(["-o", "loop"]).args([&image, &root]).status();
         assert!(mounted.unwrap().success(), "this test mounts a small file system: run it as root");
         Self(root)
+    }
+
+    fn free(&self) {
+        let _ = fs::remove_file(self.0.join("filler"));
     }
 
     /// Takes all there is, down to the last block.
@@ -180,9 +187,9 @@ impl Ext4 {
     }
 }
 
-impl Drop for Ext4 {
+impl Drop for Mounted {
     fn drop(&mut self) {
-        let _ = Command::new("umount").arg(&self.0).status();
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
     }
 }
 
@@ -196,7 +203,7 @@ fn no_space_for_an_attribute_ends_the_extraction_and_one_too_large_for_the_file_
     Forge::new().finish(&bench.repo(), &[with("large", 5000), with("small", 500)]);
     let repository = common::open(&bench.repo(), &bench.path("none")).unwrap();
     let archive = repository.archive("a").unwrap();
-    let disk = Ext4::below(&bench);
+    let disk = Mounted::ext4(&bench);
 
     let report = archive.extract(&Extraction::everything(), &disk.0, &Unobserved).unwrap();
     let told: Vec<_> = report.problems.iter().map(ToString::to_string).collect();
@@ -205,14 +212,48 @@ fn no_space_for_an_attribute_ends_the_extraction_and_one_too_large_for_the_file_
         ["large: the extended attribute user.a cannot be set: it is too large for this file system"]
     );
 
-    disk.fill();
     for name in ["large", "small"] {
-        fs::remove_file(disk.0.join(name)).unwrap();
+        let there = disk.0.join(name);
+        let extract = |only_changed| {
+            let options = Options { only_changed, ..Options::default() };
+            let only = Extraction::of([Placement::of(Selection::parse(&[name], &[]).unwrap())]).with(options);
+            let ended = archive.extract(&only, &disk.0, &Unobserved);
+            let error = ended.expect_err(&format!("{name}, only what changed: {only_changed}"));
+            assert!(matches!(error, Error::DestinationFull { .. }), "{error}");
+        };
+        // With the same attribute it would share its block.
+        disk.free();
+        fs::remove_file(&there).unwrap();
+        fs::write(&there, "what was there").unwrap();
         disk.fill();
-        let only = Extraction::of([Placement::of(Selection::parse(&[name], &[]).unwrap())]);
-        let error = archive.extract(&only, &disk.0, &Unobserved).unwrap_err();
-        assert!(matches!(error, Error::DestinationFull { .. }), "{error}");
+        extract(true);
+        assert_eq!(fs::read_to_string(&there).unwrap(), "what was there");
+        fs::remove_file(&there).unwrap();
+        disk.fill();
+        extract(false);
     }
+}
+
+#[test]
+fn what_is_mounted_read_only_below_the_target_is_told_and_the_rest_is_set() {
+    let bench = Bench::new();
+    let root = bench.empty("root");
+    let dirs = ["app", "cd", "other"].map(|name| item(name, DIR, &[]));
+    Forge::new().finish(&bench.repo(), &dirs);
+    fs::create_dir(root.join("cd")).unwrap();
+    let mounted =
+        Command::new("mount").args(["-t", "tmpfs", "-o", "ro", "none"]).arg(root.join("cd")).status();
+    assert!(mounted.unwrap().success(), "this test mounts a file system: run it as root");
+    let disk = Mounted(root.join("cd"));
+    let repository = common::open(&bench.repo(), &bench.path("none")).unwrap();
+    let archive = repository.archive("a").unwrap();
+    let report = archive.extract(&Extraction::everything(), &root, &Unobserved).unwrap();
+    assert!(!report.is_clean());
+    assert!(report.problems.iter().all(|problem| problem.path == b"cd" && !problem.is_loss()), "{report:?}");
+    for name in ["app", "other"] {
+        assert_eq!(fs::metadata(root.join(name)).unwrap().mtime(), 1, "{name}");
+    }
+    drop(disk);
 }
 
 #[test]

@@ -8,13 +8,12 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use rustix::fs::{AtFlags, Gid, IFlags, Mode, Timespec, Timestamps, Uid, XattrFlags};
 use rustix::io::Errno;
 
 use super::owners::Directory;
-use super::{Attribute, ProblemKind, acl};
+use super::{Attribute, acl};
 use crate::item::{Item, Kind};
 
 /// Something just created.
@@ -120,19 +119,20 @@ fn with_room(call: impl Fn(&mut [u8]) -> rustix::io::Result<usize>) -> rustix::i
     }
 }
 
-/// Sets all attributes but flags; what fails is told to `problem`, and the rest is set.
-pub(super) fn restore(
-    handle: &Handle<'_>,
-    item: &Item,
-    owners: &Directory,
-    mut problem: impl FnMut(ProblemKind),
-) {
+/// An attribute that could not be set, and why.
+pub(super) struct Unset {
+    pub attribute: Attribute,
+    pub cause: io::Error,
+}
+
+/// Sets all attributes but flags; what fails is told to `failed`, and the rest is set.
+pub(super) fn restore(handle: &Handle<'_>, item: &Item, owners: &Directory, mut failed: impl FnMut(Unset)) {
     let extended = |result: io::Result<()>| {
         result.map_err(|cause| if is_too_large(&cause, handle, item) { too_large() } else { cause })
     };
     let mut check = |attribute: Attribute, result: io::Result<()>| {
         if let Err(cause) = result {
-            problem(ProblemKind::Attribute { attribute, cause: Arc::new(cause) });
+            failed(Unset { attribute, cause });
         }
     };
     let (uid, gid) = owners.of(item);
@@ -166,8 +166,11 @@ const ALWAYS_FITS: usize = 900;
 /// With how much of that room each attribute is managed, at most.
 const EACH: usize = 24;
 
-/// Free space with which a disk is not full, in bytes.
-const NOT_FULL: u64 = 1 << 20;
+/// Free blocks with which a disk is not full.
+const NOT_FULL: u64 = 256;
+
+/// `f_type` of a tmpfs, which has no limit of its own for attributes (`linux/magic.h`).
+const TMPFS: i64 = 0x0102_1994;
 
 /// "No space left" is what some file systems also say of extended attributes that are too large for them, and then there is
 /// plenty.
@@ -177,7 +180,7 @@ fn is_too_large(error: &io::Error, handle: &Handle<'_>, item: &Item) -> bool {
     let total: usize = sizes.chain(acls.map(Vec::len)).map(|size| size + EACH).sum();
     Errno::from_io_error(error) == Some(Errno::NOSPC)
         && total > ALWAYS_FITS
-        && rustix::fs::fstatvfs(handle.fd()).is_ok_and(|disk| disk.f_bavail * disk.f_frsize > NOT_FULL)
+        && rustix::fs::fstatfs(handle.fd()).is_ok_and(|disk| disk.f_type != TMPFS && disk.f_bavail > NOT_FULL)
 }
 
 fn too_large() -> io::Error {
@@ -220,7 +223,7 @@ pub(super) fn flags_differ(fd: BorrowedFd<'_>, item: &Item) -> bool {
 }
 
 /// Sets flags such as immutability, after which nothing else can be done. File systems without flags are no problem.
-pub(super) fn restore_flags(fd: impl AsFd, bsdflags: u64) -> Result<(), ProblemKind> {
+pub(super) fn restore_flags(fd: impl AsFd, bsdflags: u64) -> Result<(), Unset> {
     let set = || {
         let before = rustix::fs::ioctl_getflags(&fd)?;
         let wanted =
@@ -234,8 +237,6 @@ pub(super) fn restore_flags(fd: impl AsFd, bsdflags: u64) -> Result<(), ProblemK
     };
     match set() {
         Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOTTY) => Ok(()),
-        Err(error) => {
-            Err(ProblemKind::Attribute { attribute: Attribute::Flags, cause: Arc::new(error.into()) })
-        }
+        Err(error) => Err(Unset { attribute: Attribute::Flags, cause: error.into() }),
     }
 }

@@ -102,8 +102,8 @@ pub(super) fn special(shared: &Shared<'_>, item: &Item, destination: &[u8]) {
         }
         _ => Handle::Path(thing.as_fd()),
     };
-    attributes::restore(&handle, item, &shared.owners, |kind| {
-        shared.problem(&item.path, Some(destination), kind);
+    attributes::restore(&handle, item, &shared.owners, |failed| {
+        shared.attribute_failed(handle.fd(), &item.path, destination, failed);
     });
     shared.finished(item, destination, &thing);
 }
@@ -148,13 +148,16 @@ impl Later {
                 return;
             }
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW;
-            let problem = |kind| shared.problem(&item.path, Some(&destination), kind);
             match shared.root.resolve(&destination, flags, Mode::empty()) {
                 Ok(dir) => {
-                    attributes::restore(&Handle::Open(dir.as_fd()), &item, &shared.owners, problem);
+                    attributes::restore(&Handle::Open(dir.as_fd()), &item, &shared.owners, |failed| {
+                        shared.attribute_failed(&dir, &item.path, &destination, failed);
+                    });
                     shared.finished(&item, &destination, &dir);
                 }
-                Err(error) => problem(ProblemKind::create(error)),
+                Err(error) => {
+                    shared.problem(&item.path, Some(&destination), ProblemKind::create(error));
+                }
             }
         }
         set_flags(shared);
@@ -187,12 +190,13 @@ pub(super) fn make_link(shared: &Shared<'_>, link: &Link) {
 pub(super) fn set_flags(shared: &Shared<'_>) {
     for LateFlags { path, destination, bsdflags } in shared.take_flags() {
         let opened = shared.root.resolve(&destination, OFlags::RDONLY | OFlags::NOFOLLOW, Mode::empty());
-        let result = match opened {
-            Ok(file) => attributes::restore_flags(&file, bsdflags),
-            Err(error) => Err(ProblemKind::create(error)),
-        };
-        if let Err(kind) = result {
-            shared.problem(&path, Some(&destination), kind);
+        match opened {
+            Ok(file) => {
+                if let Err(failed) = attributes::restore_flags(&file, bsdflags) {
+                    shared.attribute_failed(&file, &path, &destination, failed);
+                }
+            }
+            Err(error) => shared.problem(&path, Some(&destination), ProblemKind::create(error)),
         }
     }
 }

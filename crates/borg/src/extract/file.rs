@@ -97,8 +97,8 @@ impl Incoming {
         {
             return shared.abort(Error::destination(&self.destination, error));
         }
-        attributes::restore(&Handle::Open(file.as_fd()), &self.item, &shared.owners, |kind| {
-            shared.problem(&self.item.path, Some(&self.destination), kind);
+        attributes::restore(&Handle::Open(file.as_fd()), &self.item, &shared.owners, |failed| {
+            shared.attribute_failed(&*file, &self.item.path, &self.destination, failed);
         });
         shared.finished(&self.item, &self.destination, &*file);
     }

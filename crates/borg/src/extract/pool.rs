@@ -7,8 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crossbeam_channel::Receiver;
 use reprise_model::Observer;
+use rustix::fs::fstat;
+use rustix::io::Errno;
 
-use super::attributes;
+use super::attributes::{self, Unset};
 use super::owners::Directory;
 use super::root::Root;
 use super::run::Run;
@@ -129,10 +131,32 @@ impl<'a> Shared<'a> {
         }
     }
 
-    /// Something could not be created.
+    /// Something could not be created: a problem of its own, or one that all others will have as well.
     pub fn creation_failed(&self, path: &[u8], destination: &[u8], error: io::Error) {
-        self.not_made(destination);
-        self.problem(path, Some(destination), ProblemKind::create(error));
+        if Errno::from_io_error(&error).is_some_and(|error| is_of_all(error) || error == Errno::NOSYS) {
+            self.abort(Error::destination(destination, error));
+        } else {
+            self.not_made(destination);
+            self.problem(path, Some(destination), ProblemKind::create(error));
+        }
+    }
+
+    /// An attribute of `thing`, which was made, could not be set. Where the disk is to blame, the run ends: it would go on
+    /// without.
+    pub fn attribute_failed(&self, thing: impl AsFd, path: &[u8], destination: &[u8], failed: Unset) {
+        let Unset { attribute, cause } = failed;
+        let error = Errno::from_io_error(&cause).filter(|error| match *error {
+            Errno::NOSPC | Errno::DQUOT => true,
+            // Something else may be mounted there, read-only or out of reach.
+            error => is_of_all(error) && fstat(thing).is_ok_and(|stat| stat.st_dev == self.root.device()),
+        });
+        if let Some(error) = error {
+            let told = io::Error::new(error.kind(), format!("{attribute} cannot be set: {error}"));
+            self.abort(Error::destination(destination, told));
+        } else {
+            let kind = ProblemKind::Attribute { attribute, cause: Arc::new(cause) };
+            self.problem(path, Some(destination), kind);
+        }
     }
 
     /// Counts something that is complete but for its flags. Those of files with several names must wait for the
@@ -146,8 +170,8 @@ impl<'a> Shared<'a> {
                     bsdflags: item.bsdflags,
                 };
                 self.flags.lock().unwrap_or_else(PoisonError::into_inner).push(later);
-            } else if let Err(kind) = attributes::restore_flags(fd, item.bsdflags) {
-                self.problem(&item.path, Some(destination), kind);
+            } else if let Err(failed) = attributes::restore_flags(&fd, item.bsdflags) {
+                self.attribute_failed(&fd, &item.path, destination, failed);
             }
         }
         self.count();
@@ -157,4 +181,20 @@ impl<'a> Shared<'a> {
     pub fn take_flags(&self) -> Vec<LateFlags> {
         std::mem::take(&mut self.flags.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// Errors that concern the destination as a whole rather than a single name.
+fn is_of_all(error: Errno) -> bool {
+    [
+        Errno::NOSPC,
+        Errno::DQUOT,
+        Errno::IO,
+        Errno::ROFS,
+        Errno::MFILE,
+        Errno::NFILE,
+        Errno::NOMEM,
+        Errno::STALE,
+        Errno::NODEV,
+    ]
+    .contains(&error)
 }

@@ -172,28 +172,6 @@ impl ProblemKind {
             _ => Self::Create { cause: Arc::new(cause) },
         }
     }
-    /// The error, if it concerns the destination as a whole rather than a single name or attribute.
-    pub(super) fn of_the_destination(&self) -> Option<Errno> {
-        let (cause, is_made) = match self {
-            Self::Create { cause } => (cause, false),
-            Self::Attribute { cause, .. } => (cause, true),
-            _ => return None,
-        };
-        Errno::from_io_error(cause).filter(|error| match *error {
-            Errno::NOSPC
-            | Errno::DQUOT
-            | Errno::IO
-            | Errno::ROFS
-            | Errno::MFILE
-            | Errno::NFILE
-            | Errno::NOMEM
-            | Errno::STALE
-            | Errno::NODEV => true,
-            // A file system in user space may know nothing of an attribute.
-            Errno::NOSYS => !is_made,
-            _ => false,
-        })
-    }
 }
 
 /// An attribute of a file.

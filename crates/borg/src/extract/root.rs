@@ -29,12 +29,20 @@ const ATTEMPTS: usize = 32;
 #[derive(Debug)]
 pub(super) struct Root {
     dir: OwnedFd,
+    device: u64,
 }
 
 impl Root {
     pub fn open(path: &Path) -> io::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(Self { dir: rustix::fs::open(path, flags, Mode::empty())? })
+        let dir = rustix::fs::open(path, flags, Mode::empty())?;
+        let device = rustix::fs::fstat(&dir)?.st_dev;
+        Ok(Self { dir, device })
+    }
+
+    /// The file system that it is in.
+    pub fn device(&self) -> u64 {
+        self.device
     }
 
     /// Opens what is at `path`, itself never a symbolic link to follow.

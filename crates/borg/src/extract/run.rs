@@ -61,11 +61,7 @@ impl<'a> Run<'a> {
         self.stop.store(true, Ordering::Relaxed);
     }
 
-    /// Something went wrong with an item: a problem of its own, or one that all others will have as well, which ends the run.
     pub fn problem(&self, path: &[u8], destination: Option<&[u8]>, kind: ProblemKind) {
-        if let Some(error) = kind.of_the_destination() {
-            return self.abort(Error::destination(destination.unwrap_or(path), error.into()));
-        }
         let problem = Problem::new(path, destination, kind);
         self.report.lock().unwrap_or_else(PoisonError::into_inner).add(problem);
     }

@@ -3,7 +3,11 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::support::{Ended, Guest, Shop, noise, run};
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::conflicts::let_hours_pass;
+use super::remote::reached;
+use crate::support::{Ended, Guest, Shop, noise, run, start};
 
 /// A repository here, and a project on a logical volume there, which is damaged.
 struct Site {
@@ -13,6 +17,8 @@ struct Site {
     project: PathBuf,
     archived: String,
 }
+
+const PROTECTED: [&str; 4] = ["--host", "guest", "--protect", "snapshot"];
 
 /// Everything about the files below a directory, root included, as text. How many names a directory has is how many
 /// directories are in it.
@@ -69,7 +75,17 @@ impl Site {
     }
 
     fn restore(&self) -> Ended {
-        self.shop.restore(&["--host", "guest", "--protect", "snapshot"])
+        self.shop.restore(&PROTECTED)
+    }
+
+    /// A restore that gets `signal` when the step that has this `effect` begins, and what it ends with.
+    fn disturbed(&self, effect: &str, signal: Signal) -> std::process::Output {
+        let archive = self.shop.archive("nightly");
+        let restore = [&["docker", "restore", &archive, "--in-place", "--yes"][..], &PROTECTED].concat();
+        let child = start(&mut self.shop.command(&restore));
+        reached(&self.shop, effect, "started");
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        child.wait_with_output().unwrap()
     }
 
     fn roll_back(&self) -> Ended {
@@ -124,4 +140,44 @@ fn an_lvm_snapshot_is_merged_back_or_copied_back_where_the_volume_is_in_use() {
     let now = site.picture();
     site.roll_back().expect(2).says(&["is full", "no way back"]);
     assert_eq!(site.picture(), now);
+}
+
+#[test]
+fn killed_cancelled_or_expired_an_lvm_snapshot_goes_with_its_operation() {
+    let site = Site::new();
+    site.put_on("lvcreate -q -n shop -L 240M vg >/dev/null");
+    let before = site.picture();
+    let as_before = |what: &str| {
+        assert_eq!(site.picture(), before, "{what}: it is not as before");
+        assert_eq!(site.snapshots(), "", "{what}");
+        fs::remove_dir_all(site.shop.state.join("operations")).unwrap();
+    };
+    let cancelled = site.disturbed("snapshot", Signal::INT);
+    assert_eq!(cancelled.status.code(), Some(130), "{}", String::from_utf8_lossy(&cancelled.stderr));
+    as_before("cancelled");
+    site.disturbed("mirror", Signal::KILL);
+    assert_eq!(site.snapshots().lines().count(), 1);
+    site.roll_back().expect(0);
+    as_before("killed and rolled back");
+
+    site.disturbed("mirror", Signal::KILL);
+    site.shop.reprise(&["operations", "resume", "latest", "--yes"]).expect(0);
+    assert_eq!(site.picture(), site.archived, "killed and resumed");
+    assert_eq!(site.snapshots().lines().count(), 1, "the way back is kept");
+    site.shop.reprise(&["operations", "expire"]).expect(0);
+    assert_eq!(site.snapshots().lines().count(), 1, "the way back is kept until the window closes");
+    let_hours_pass(&site.shop, 9);
+    site.shop.reprise(&["operations", "expire"]).expect(0);
+    assert_eq!(site.snapshots(), "");
+    site.roll_back().expect(2).says(&["can no longer be rolled back"]);
+    assert_eq!(site.picture(), site.archived);
+
+    // The same volume's data in a pool, used by somebody when it is put back.
+    site.put_on(
+        "lvcreate -q -y -T -L 400M vg/pool >/dev/null 2>&1; lvcreate -q -V 240M -T vg/pool -n shop >/dev/null 2>&1",
+    );
+    let holder = "nohup sh -c 'cd /srv/shop/data && exec sleep 600' >/dev/null 2>&1 & echo $!";
+    let holder = site.guest.sh(holder);
+    site.restored_and_back("thin, in use");
+    site.guest.sh(&format!("kill {}", holder.trim()));
 }

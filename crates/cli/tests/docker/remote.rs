@@ -39,7 +39,7 @@ pub fn clients(sshd: &Sshd) -> Vec<Pid> {
 }
 
 /// Waits until the journal of the only operation says that the first step of this kind has had `event`.
-fn reached(shop: &Shop, effect: &str, event: &str) {
+pub fn reached(shop: &Shop, effect: &str, event: &str) {
     wait_until(&format!("{effect} is {event}"), || {
         let operations = fs::read_dir(shop.state.join("operations")).into_iter().flatten().flatten();
         let text: String = operations

@@ -1,15 +1,13 @@
 //! Whether something is as the archive has it, apart from its content.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
 
 use rustix::fs::{FileType, Stat};
 
-use super::super::attributes::{self, Handle};
+use super::super::attributes::{self, Handle, Unset};
 use super::super::owners::Directory;
-use super::super::{Attribute, ProblemKind, acl};
+use super::super::{Attribute, acl};
 use crate::item::{Item, Kind};
 
 const ACCESS_ACL: &[u8] = b"system.posix_acl_access";
@@ -56,7 +54,8 @@ fn wanted(item: &Item, owners: &Directory) -> BTreeMap<Vec<u8>, Vec<u8>> {
 
 fn xattrs_differ(handle: &Handle<'_>, item: &Item, owners: &Directory) -> bool {
     let wanted = wanted(item, owners);
-    let Ok(names) = handle.xattr_names() else { return !wanted.is_empty() };
+    // What cannot be looked at is set, and told when that fails, too.
+    let Ok(names) = handle.xattr_names() else { return true };
     names.iter().any(|name| is_of_users(name) && !wanted.contains_key(name))
         || wanted.iter().any(|(name, value)| handle.xattr(name).ok().as_ref() != Some(value))
 }
@@ -69,16 +68,11 @@ fn is_of_users(name: &[u8]) -> bool {
 }
 
 /// Takes away what the archive does not have: flags that would hinder setting the rest, and extended attributes.
-pub(super) fn clear(
-    handle: &Handle<'_>,
-    item: &Item,
-    owners: &Directory,
-    mut problem: impl FnMut(ProblemKind),
-) {
+pub(super) fn clear(handle: &Handle<'_>, item: &Item, owners: &Directory, mut failed: impl FnMut(Unset)) {
     if matches!(handle, Handle::Open(_))
-        && let Err(kind) = attributes::restore_flags(handle.fd().as_fd(), 0)
+        && let Err(unset) = attributes::restore_flags(handle.fd().as_fd(), 0)
     {
-        problem(kind);
+        failed(unset);
     }
     let wanted = wanted(item, owners);
     for name in handle.xattr_names().unwrap_or_default() {
@@ -86,9 +80,7 @@ pub(super) fn clear(
             && !wanted.contains_key(&name)
             && let Err(cause) = handle.remove_xattr(&name)
         {
-            let attribute = Attribute::Xattr(name);
-            let cause: Arc<io::Error> = Arc::new(cause);
-            problem(ProblemKind::Attribute { attribute, cause });
+            failed(Unset { attribute: Attribute::Xattr(name), cause });
         }
     }
 }

@@ -240,9 +240,9 @@ impl Update<'_> {
         if self.dry {
             return self.would_change(&item.path, Change::Attributes, 0);
         }
-        let problem = |kind| self.shared.problem(&item.path, Some(destination), kind);
-        compare::clear(handle, item, &self.shared.owners, problem);
-        attributes::restore(handle, item, &self.shared.owners, problem);
+        let failed = |failed| self.shared.attribute_failed(handle.fd(), &item.path, destination, failed);
+        compare::clear(handle, item, &self.shared.owners, failed);
+        attributes::restore(handle, item, &self.shared.owners, failed);
         self.shared.finished(item, destination, handle.fd());
     }
 

@@ -24,9 +24,13 @@ pub(super) fn rebuild(candidate: &Candidate, update: &Update<'_>) -> io::Result<
     let (beside, file) = create_beside(&dir)?;
     let made = fill(candidate, update, &file).and_then(|is_whole| {
         if is_whole {
-            let problem =
-                |kind| update.shared.problem(&candidate.item.path, Some(&candidate.destination), kind);
-            attributes::restore(&Handle::Open(file.as_fd()), &candidate.item, &update.shared.owners, problem);
+            let Candidate { item, destination, .. } = candidate;
+            attributes::restore(&Handle::Open(file.as_fd()), item, &update.shared.owners, |failed| {
+                update.shared.attribute_failed(&file, &item.path, destination, failed);
+            });
+            if update.shared.stopped() {
+                return Ok(false);
+            }
             // The name must not get there before the content: a power cut in between would cost both files.
             file.sync_data()?;
             renameat(&dir, &beside, &dir, name)?;
