@@ -23,23 +23,28 @@ pub struct OnFile {
 impl OnFile {
     /// Makes one with `mkfs.KIND`, of so many MiB, and mounts it on a new directory.
     pub fn new(kind: &str, mebibytes: u64) -> Self {
+        Self::with(kind, &[], mebibytes)
+    }
+
+    /// The same with more `options` for `mkfs`.
+    pub fn with(kind: &str, options: &[&str], mebibytes: u64) -> Self {
         let dir = scratch();
         let at = dir.path().join("mounted");
         std::fs::create_dir(&at).expect("a mount point");
-        Self::mounted(dir, &at, kind, mebibytes)
+        Self::mounted(dir, &at, kind, options, mebibytes)
     }
 
     /// The same, mounted on the directory `at`.
     pub fn at(at: &Path, kind: &str, mebibytes: u64) -> Self {
-        Self::mounted(scratch(), at, kind, mebibytes)
+        Self::mounted(scratch(), at, kind, &[], mebibytes)
     }
 
-    fn mounted(dir: TempDir, at: &Path, kind: &str, mebibytes: u64) -> Self {
+    fn mounted(dir: TempDir, at: &Path, kind: &str, options: &[&str], mebibytes: u64) -> Self {
         let image = dir.path().join("image");
         let file = std::fs::File::create(&image).expect("a file");
         file.set_len(mebibytes << 20).expect("room");
         let text = |path: &Path| path.to_str().expect("a path in UTF-8").to_owned();
-        run(&format!("mkfs.{kind}"), &["-q", &text(&image)]);
+        run(&format!("mkfs.{kind}"), &[options, &["-q", &text(&image)]].concat());
         run("mount", &["-o", "loop", &text(&image), &text(at)]);
         Self { _dir: dir, at: at.to_owned() }
     }

@@ -8,7 +8,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use reprise_host::{Error, Exchange, Host, LocalHost, Tree};
-use reprise_testkit::{Mounted, scratch};
+use reprise_testkit::{Mounted, OnFile, scratch};
 
 use crate::There;
 
@@ -189,4 +189,33 @@ fn a_stream_that_does_not_fit_says_why() {
     assert!(error.to_string().contains("host: cannot unpack"), "{error}");
     assert!(error.to_string().contains("No space left"), "{error}");
     assert!(error.hint().is_some());
+}
+
+#[test]
+fn an_attribute_that_the_disk_has_no_room_for_is_no_mere_warning_and_one_that_is_too_large_is() {
+    let (there, source) = (There::new(), OnFile::with("ext4", &["-b", "4096"], 8));
+    let options = ["-b", "1024", "-I", "128", "-m", "0", "-O", "^has_journal"];
+    let disk = OnFile::with("ext4", &options, 4);
+    let unpacked = |size: usize| {
+        let file = source.path().join("tree");
+        fs::write(&file, "").unwrap();
+        let value = vec![b'x'; size];
+        rustix::fs::setxattr(&file, "user.a", &value, rustix::fs::XattrFlags::empty()).unwrap();
+        let mut tar = std::process::Command::new("tar");
+        let tar = tar.args(["--xattrs", "-c", "-C"]).arg(source.path()).arg("tree").output().unwrap();
+        let Tree::Elsewhere(mut tree) = there.host.tree(&disk.path().join("tree")).unwrap() else {
+            panic!("its files are elsewhere");
+        };
+        tree.write_all(&tar.stdout).unwrap();
+        tree.finish()
+    };
+    let done = unpacked(3500).unwrap();
+    assert!(done.warnings.iter().any(|warning| warning.contains("user.a")), "{done:?}");
+    fs::remove_file(disk.path().join("tree")).unwrap();
+    let mut filler = fs::File::create(disk.path().join("filler")).unwrap();
+    for size in [1 << 16, 1 << 10] {
+        while filler.write_all(&vec![1; size]).and_then(|()| filler.sync_data()).is_ok() {}
+    }
+    let error = unpacked(500).unwrap_err();
+    assert!(error.to_string().contains("No space left"), "{error}");
 }

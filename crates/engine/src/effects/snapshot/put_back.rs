@@ -42,9 +42,15 @@ names "$to" -printf '%p\0' | xargs -0 -r rm -rf --one-file-system --
 if names "$from" -printf '%p\0' | xargs -0 -r -x -n 2000000000 -s 1000000 true; then
   names "$from" -printf '%p\0' | xargs -0 -r -x -n 2000000000 -s 1000000 cp -a --preserve=xattr --reflink=auto -t "$to" --
 else
-  names "$from" -printf '%f\0' |
-    tar -C "$from" --null --verbatim-files-from -T - --numeric-owner --acls --xattrs --xattrs-include='*' -S -cf - |
-    tar -C "$to" --numeric-owner --acls --xattrs --xattrs-include='*' -S -xpf -
+  # A pipe tells only how its last command ended, and tar goes on with zeros for what cannot be read, and without attributes.
+  said=$({
+    {
+      names "$from" -printf '%f\0' |
+        tar -C "$from" --null --verbatim-files-from -T - --numeric-owner --acls --xattrs --xattrs-include='*' -S -cf - 2>&3 ||
+        echo 'It could not be read' >&3
+    } | tar -C "$to" --numeric-owner --acls --xattrs --xattrs-include='*' -S -xpf - 2>&3 || echo 'It could not be written' >&3
+  } 3>&1)
+  [ -z "$said" ] || { printf '%s\n' "$said" >&2; exit 1; }
 fi
 sync -f -- "$to""#;
 
@@ -140,4 +146,52 @@ pub(super) fn expect_same(from: &Path, to: &Path, is_mounted: bool, cx: &Cx<'_>)
         why,
         "does something write there that is no container, or can something there not be copied?",
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::process::{Command, Output};
+
+    use super::*;
+
+    /// Runs the script with the programs of `path`.
+    fn put_back(from: &Path, to: &Path, path: &str) -> Output {
+        let known = fs::metadata(to).unwrap();
+        let known = format!("{:x}:{}", known.dev(), known.ino());
+        let mut sh = Command::new("sh");
+        sh.args(["-c", PUT_BACK, "sh"]).args([from, to]).args(["", &known, "", ""]).env("PATH", path);
+        sh.output().unwrap()
+    }
+
+    #[test]
+    fn more_names_than_a_command_line_takes_are_put_back_and_a_failure_to_read_one_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let [from, to, bin] = ["from", "to", "bin"].map(|name| dir.path().join(name));
+        for made in [&from, &to, &bin] {
+            fs::create_dir(made).unwrap();
+        }
+        let name = |number: u32| format!("{number:0>250}");
+        for number in 0..4500 {
+            fs::write(from.join(name(number)), format!("{number}")).unwrap();
+        }
+        fs::hard_link(from.join(name(0)), from.join("one more")).unwrap();
+        fs::write(to.join("other"), "").unwrap();
+        let path = std::env::var("PATH").unwrap();
+
+        let done = put_back(&from, &to, &path);
+        assert!(done.status.success(), "{done:?}");
+        assert_eq!(fs::read_dir(&to).unwrap().count(), 4501);
+        assert_eq!(fs::metadata(to.join("one more")).unwrap().nlink(), 2);
+        assert_eq!(fs::read_to_string(to.join(name(4499))).unwrap(), "4499");
+
+        // One that ends like that of a file that could not be read to its end.
+        let tar = "#!/bin/sh\nPATH=${PATH#*:}\ntar \"$@\" || exit\ncase $* in *-cf*) exit 2 ;; esac\n";
+        fs::write(bin.join("tar"), tar).unwrap();
+        fs::set_permissions(bin.join("tar"), fs::Permissions::from_mode(0o755)).unwrap();
+        let failed = put_back(&from, &to, &format!("{}:{path}", bin.display()));
+        assert!(!failed.status.success());
+        assert!(String::from_utf8_lossy(&failed.stderr).contains("It could not be read"), "{failed:?}");
+    }
 }
