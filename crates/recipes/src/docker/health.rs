@@ -1,6 +1,7 @@
 //! How it is told that a container that was started is well, where Docker has no check of its own.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use reprise_engine::AwaitHealthy;
 use reprise_host::{Container, Health, Host, PortBinding};
@@ -57,7 +58,7 @@ pub(super) fn look(
                     wellbeing.ports.push(binding.clone());
                 }
             }
-            for command in questions(&container.image) {
+            for command in Engine::of(&container.image).into_iter().flat_map(Engine::questions) {
                 if host.docker().exec(&container.name, &command)? == Some(true) {
                     wellbeing.ask = Some(command);
                     break;
@@ -69,29 +70,67 @@ pub(super) fn look(
     Ok(found)
 }
 
-/// Commands that ask a database engine whether it is there, by the name of its image. None of them needs a password.
-pub(super) fn questions(image: &str) -> Vec<Vec<String>> {
-    // The name without registry, tag and digest: of `registry:5000/team/postgres:15@sha256:…`, `team/postgres`.
-    let image = image.split('@').next().unwrap_or_default();
-    let path = image.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')).map_or(image, |(path, _)| path);
-    let name = path.rsplit('/').next().unwrap_or_default();
-    let is = |words: &[&str]| words.iter().any(|word| name.contains(word));
-    let commands: &[&[&str]] = if is(&["postgres", "postgis", "timescale", "pgvector"]) {
-        &[&["pg_isready", "-q"]]
-    } else if is(&["mariadb", "mysql", "percona"]) {
-        &[&["mariadb-admin", "ping", "--silent"], &["mysqladmin", "ping", "--silent"]]
-    } else if is(&["redis", "valkey"]) {
-        &[&["redis-cli", "ping"], &["valkey-cli", "ping"]]
-    } else if is(&["mongo"]) {
-        &[
+/// A database engine: how it is asked whether it is there, and the directories that it keeps its data in.
+#[derive(Clone, Copy)]
+struct Engine {
+    /// Words in the names of its images.
+    images: &'static [&'static str],
+    /// Commands for it, of which a container has one. None of them needs a password.
+    asks: &'static [&'static [&'static str]],
+    data: &'static [&'static str],
+}
+
+const ENGINES: [Engine; 4] = [
+    Engine {
+        images: &["postgres", "postgis", "timescale", "pgvector"],
+        asks: &[&["pg_isready", "-q"]],
+        data: &["/var/lib/postgresql", "/bitnami/postgresql"],
+    },
+    Engine {
+        images: &["mariadb", "mysql", "percona"],
+        asks: &[&["mariadb-admin", "ping", "--silent"], &["mysqladmin", "ping", "--silent"]],
+        data: &["/var/lib/mysql", "/bitnami/mariadb", "/bitnami/mysql"],
+    },
+    Engine {
+        images: &["redis", "valkey"],
+        asks: &[&["redis-cli", "ping"], &["valkey-cli", "ping"]],
+        data: &["/data", "/bitnami/redis", "/bitnami/valkey"],
+    },
+    Engine {
+        images: &["mongo"],
+        asks: &[
             &["mongosh", "--quiet", "--eval", "db.runCommand({ping: 1})"],
             &["mongo", "--quiet", "--eval", "db.runCommand({ping: 1})"],
-        ]
-    } else {
-        &[]
-    };
-    let owned = |command: &&[&str]| command.iter().map(|word| (*word).to_owned()).collect();
-    commands.iter().map(owned).collect()
+        ],
+        data: &["/data/db", "/bitnami/mongodb"],
+    },
+];
+
+impl Engine {
+    /// The one that an image of that name has.
+    fn of(image: &str) -> Option<&'static Self> {
+        // The name without registry, tag and digest: of `registry:5000/team/postgres:15@sha256:…`, `team/postgres`.
+        let image = image.split('@').next().unwrap_or_default();
+        let path =
+            image.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')).map_or(image, |(path, _)| path);
+        let name = path.rsplit('/').next().unwrap_or_default();
+        ENGINES.iter().find(|engine| engine.images.iter().any(|word| name.contains(word)))
+    }
+
+    /// Commands that ask it.
+    fn questions(&self) -> Vec<Vec<String>> {
+        let owned = |command: &&[&str]| command.iter().map(|word| (*word).to_owned()).collect();
+        self.asks.iter().map(owned).collect()
+    }
+
+    /// Whether a container that mounts these has its data: one that does not may well be a client from the same image, a job
+    /// that dumps it, say.
+    fn keeps_data(&self, mounts: &[&str]) -> bool {
+        let is_data = |mount: &Path| {
+            self.data.iter().any(|data| mount.starts_with(data) || Path::new(data).starts_with(mount))
+        };
+        mounts.iter().any(|mount| is_data(Path::new(mount)))
+    }
 }
 
 /// What is waited for of the container `name`.
@@ -108,10 +147,16 @@ pub(super) fn awaited(name: &str, facts: &Facts, choice: HealthChoice) -> AwaitH
         stable_seconds: STABLE_SECONDS,
         ports: wellbeing.ports,
         // Of one that is made anew nobody knows what it will answer.
-        ask: if is_new { questions(image) } else { wellbeing.ask.into_iter().collect() },
+        ask: if is_new { asked_anew(image, name, facts) } else { wellbeing.ask.into_iter().collect() },
         may_end: is_new,
         only_warn: wellbeing.unhealthy || choice.keep_unhealthy,
     }
+}
+
+/// What a container that is made anew is asked, if it is a database engine.
+fn asked_anew(image: &str, name: &str, facts: &Facts) -> Vec<Vec<String>> {
+    let engine = Engine::of(image).filter(|engine| engine.keeps_data(&facts.making.mounts_of(name)));
+    engine.map(Engine::questions).unwrap_or_default()
 }
 
 /// Containers that are not well already, of those that will be started again.
@@ -128,7 +173,7 @@ pub(super) fn findings<'f>(
 
 #[cfg(test)]
 mod tests {
-    use super::questions;
+    use super::Engine;
 
     #[test]
     fn a_database_is_known_by_its_image() {
@@ -140,10 +185,18 @@ mod tests {
             ("docker.io/library/redis:7-alpine", "redis-cli"),
             ("mongo:7", "mongosh"),
         ] {
-            assert_eq!(questions(image)[0][0], program, "{image}");
+            assert_eq!(Engine::of(image).unwrap().questions()[0][0], program, "{image}");
         }
         for image in ["nginx", "postgres-tools/web:1", ""] {
-            assert!(questions(image).is_empty(), "{image}");
+            assert!(Engine::of(image).is_none(), "{image}");
         }
+    }
+
+    #[test]
+    fn who_only_asks_a_database_has_none_of_its_data() {
+        let keeps = |image: &str, mounts: &[&str]| Engine::of(image).unwrap().keeps_data(mounts);
+        assert!(keeps("postgres:16", &["/etc/init", "/var/lib/postgresql/data"]));
+        assert!(keeps("postgres:18", &["/var/lib/postgresql"]) && keeps("mongo:7", &["/data"]));
+        assert!(!keeps("postgres:16", &["/backups"]) && !keeps("mysql:8", &[]));
     }
 }

@@ -69,6 +69,23 @@ impl Making {
         };
         of_project.map(String::as_str).or_else(recorded)
     }
+
+    /// Where in the container `name`, which is to be made, something is mounted.
+    pub(in super::super) fn mounts_of(&self, name: &str) -> Vec<&str> {
+        let of_project = self.projects.iter().filter_map(|project| project.mounts.get(name)).flatten();
+        let recorded = self.record.iter().flat_map(|record| &record.containers);
+        let recorded =
+            recorded.filter(|it| name_of(it) == name).filter_map(|it| it.get("Mounts")?.as_array());
+        // Every container of an image that asks for a volume has one, which the engine has named.
+        let is_named = |mount: &&Value| !is_of_engine(text(mount, "/Name"));
+        let recorded = recorded.flatten().filter(is_named).map(|mount| text(mount, "/Destination"));
+        of_project.map(String::as_str).chain(recorded).collect()
+    }
+}
+
+/// Whether a volume's name is one that the engine gives to those without.
+fn is_of_engine(name: &str) -> bool {
+    name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// Looks at what `facts` does not tell yet: for a restore in place, by an engine that answers.

@@ -67,6 +67,8 @@ pub struct Project {
     pub external: External,
     /// The image of each container, where the files name one.
     pub images: BTreeMap<String, String>,
+    /// Where in each container something is mounted, as far as the files tell.
+    pub mounts: BTreeMap<String, Vec<String>>,
     /// Containers that were not running when they were recorded.
     pub resting: BTreeSet<String>,
 }
@@ -244,6 +246,7 @@ impl Project {
             unknown_variables: BTreeSet::new(),
             external: External::default(),
             images: BTreeMap::new(),
+            mounts: BTreeMap::new(),
             resting: BTreeSet::new(),
         }
     }
@@ -343,6 +346,9 @@ impl Project {
             let image =
                 all[service.as_str()].iter().rev().find_map(|service| service.image.as_ref()?.known());
             self.images.extend(image.map(|image| (name.clone(), image.to_owned())));
+            let mounts = all[service.as_str()].iter().flat_map(|service| &service.volumes);
+            let mounts = mounts.filter_map(|mount| mount.target.known().map(str::to_owned));
+            self.mounts.insert(name.clone(), mounts.collect());
         }
     }
 

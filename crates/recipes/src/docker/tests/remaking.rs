@@ -33,6 +33,7 @@ impl Shop {
             unknown_variables: std::collections::BTreeSet::new(),
             external: External::default(),
             images: BTreeMap::from([("shop_db_1".to_owned(), "postgres:15".to_owned())]),
+            mounts: BTreeMap::from([("shop_db_1".to_owned(), vec!["/var/lib/postgresql/data".to_owned()])]),
             resting: std::collections::BTreeSet::new(),
         }];
     }
@@ -50,6 +51,7 @@ impl Shop {
             "Config": { "Image": "redis:7", "Env": ["PASSWORD=xyzzy"], "Labels": {} },
             "HostConfig": { "NetworkMode": "own", "PortBindings": { "6379/tcp": [{ "HostPort": "6379" }] } },
             "NetworkSettings": { "Networks": { "own": {} } },
+            "Mounts": [{ "Type": "volume", "Name": "cache", "Destination": "/data" }],
         });
         let record = json!({
             "containers": [container], "networks": [{ "Name": "own", "Driver": "bridge" }],
@@ -173,6 +175,10 @@ fn a_recorded_container_is_made_with_its_network_and_its_secrets_stay_in_the_bac
         assert!(!script.contains("xyzzy") && script.contains("pp:etc/reprise-backup.json"), "{script}");
     }
     assert_eq!(shop.awaited("single").ask[0][0], "redis-cli");
+    // Without data it may be somebody who only asks one.
+    let record = shop.facts.making.record.as_mut().unwrap();
+    record.containers[0]["Mounts"][0]["Name"] = json!("0".repeat(64));
+    assert!(shop.awaited("single").ask.is_empty());
     // One that is there is left alone.
     shop.facts.containers.push(container("single", "single", "/nowhere"));
     assert!(shop.steps().iter().all(|step| !step.contains("recorded")));
