@@ -16,6 +16,8 @@ struct Project {
     /// Compose's name for it.
     name: String,
     port: u16,
+    /// The one that its files ask for, if they ask for one.
+    subnet: String,
     /// Named volumes: what Docker calls them.
     volumes: Vec<String>,
     /// What else was made for it.
@@ -36,7 +38,7 @@ impl Project {
         let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/projects").join(kind);
         run_in(Path::new("/"), "cp", ["-a", template.to_str().unwrap(), dir.to_str().unwrap()]);
         let port = free_port();
-        let subnet = std::process::id() % 200;
+        let subnet = format!("10.213.{}.0/24", std::process::id() % 200);
         let values = [
             ("@IMAGE@", "reprise-test/web:1".to_owned()),
             ("@REPOSITORY@", "reprise-test/web".to_owned()),
@@ -44,7 +46,7 @@ impl Project {
             ("@PORT@", port.to_string()),
             ("@PORT2@", free_port().to_string()),
             ("@DIR@", dir.display().to_string()),
-            ("@SUBNET@", format!("10.213.{subnet}.0/24")),
+            ("@SUBNET@", subnet.clone()),
         ];
         for file in run_in(&dir, "find", [".", "-type", "f"]).lines() {
             let path = dir.join(file);
@@ -55,7 +57,7 @@ impl Project {
             }
         }
         let name = if kind == "monitoring" { format!("{name}mon") } else { name };
-        Self { shop, dir, name, port, volumes: Vec::new(), more: Vec::new(), items: Vec::new() }
+        Self { shop, dir, name, port, subnet, volumes: Vec::new(), more: Vec::new(), items: Vec::new() }
     }
 
     fn compose_in(dir: &Path, args: &[&str]) -> Ended {
@@ -101,6 +103,11 @@ impl Project {
     /// run, volumes and networks with all that was said of them.
     fn objects(&self) -> Vec<String> {
         let hash = "{{index .Config.Labels \"com.docker.compose.config-hash\"}}";
+        // Others may have taken what the engine chose.
+        let fixed = format!(
+            "{{{{range .IPAM.Config}}}}{{{{if eq .Subnet \"{}\"}}}}{{{{.Subnet}}}}{{{{end}}}}{{{{end}}}}",
+            self.subnet
+        );
         let kinds = [
             (
                 "container",
@@ -115,8 +122,9 @@ impl Project {
             (
                 "network",
                 &["network", "ls", "-q"],
-                "{{.Name}} {{.Driver}} {{.Internal}} {{json .Options}} {{json .IPAM}} {{json .Labels}}"
-                    .into(),
+                format!(
+                    "{{{{.Name}}}} {{{{.Driver}}}} {{{{.Internal}}}} {{{{json .Options}}}} {{{{json .Labels}}}} {fixed}"
+                ),
             ),
         ];
         let filter = format!("name={}", self.shop.name);
@@ -128,8 +136,7 @@ impl Project {
             all.extend(told);
         }
         all.sort_unstable();
-        // What is not said and what is said to be nothing are the same.
-        all.iter().map(|object| object.replace("\"Options\":null", "\"Options\":{}")).collect()
+        all
     }
 
     /// Lost, and restored whole from an archive that what there is of Docker was recorded in, it is there as it was and runs,
@@ -240,18 +247,6 @@ impl Project {
         self.compose(&["up", "-d"]);
         assert!(page(self.port, "index.html").contains(shows));
         self.expect_data();
-    }
-}
-
-impl Drop for Project {
-    fn drop(&mut self) {
-        let _ =
-            Self::compose_in(&self.dir, &["--profile", "full", "--profile", "debug", "down", "--volumes"]);
-        for [kind, name] in &self.more {
-            let _ = run(Command::new("docker").args([kind, "rm", name]));
-        }
-        // What one of them builds.
-        let _ = run(Command::new("docker").args(["image", "rm", &format!("{}-app:latest", self.name)]));
     }
 }
 

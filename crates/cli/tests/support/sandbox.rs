@@ -75,22 +75,29 @@ fn sweep() {
     }
 }
 
-/// Removes containers, volumes and networks whose names begin with `project`.
+/// Removes the containers, volumes, networks and images whose names begin with `project`, and are not those of another one whose
+/// name begins like that.
 fn remove_docker(project: &str) {
-    let mut found = [Vec::new(), Vec::new(), Vec::new()];
-    let kinds: [&[&str]; 3] = [&["ps", "-a"], &["volume", "ls"], &["network", "ls"]];
-    let names = [format!("name={project}_"), format!("name={project}-")];
-    for (ids, kind) in found.iter_mut().zip(kinds) {
-        *ids = lines(&docker([kind, &["-q", "--filter", &names[0], "--filter", &names[1]]].concat()));
-    }
-    let removals: [&[&str]; 3] = [&["rm", "--force", "--volumes"], &["volume", "rm"], &["network", "rm"]];
-    for (ids, removal) in found.iter().zip(removals) {
-        if !ids.is_empty() {
-            let _ = run(Command::new("docker").args(removal).args(ids));
+    let is_ours = |name: &String| {
+        name.strip_prefix(project).is_some_and(|rest| !rest.starts_with(|next: char| next.is_ascii_digit()))
+    };
+    let named = |list: &[&str], format: &str| -> Vec<String> {
+        let mut names = lines(&docker([list, &["--format", format]].concat()));
+        names.retain(is_ours);
+        names
+    };
+    let remove = |removal: &[&str], names: &[String]| {
+        if !names.is_empty() {
+            let _ = run(Command::new("docker").args(removal).args(names));
         }
-    }
+    };
+    remove(&["rm", "--force", "--volumes"], &named(&["ps", "-a"], "{{.Names}}"));
+    let volumes = named(&["volume", "ls"], "{{.Name}}");
+    remove(&["volume", "rm"], &volumes);
+    remove(&["network", "rm"], &named(&["network", "ls"], "{{.Name}}"));
+    remove(&["image", "rm"], &named(&["image", "ls"], "{{.Repository}}:{{.Tag}}"));
     // What a restore set aside beside volumes.
-    for volume in &found[1] {
+    for volume in &volumes {
         let _ = fs::remove_dir_all(Path::new("/var/lib/docker/volumes").join(volume));
     }
 }
