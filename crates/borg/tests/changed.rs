@@ -7,6 +7,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
+use common::mounted::Mounted;
 use common::{Bench, assert_same_below, locate, noise, snapshot};
 use reprise_borg::{Archive, Change, Extraction, Options, Report};
 use reprise_model::Unobserved;
@@ -272,34 +273,14 @@ fn what_a_killed_run_left_behind_is_removed_and_nothing_else() {
     common::assert_alike(&after, &before);
 }
 
-/// A file system of this kind in a file, mounted for as long as this lives.
-struct Mounted(std::path::PathBuf);
-
-impl Mounted {
-    fn new(bench: &Bench, make: &str) -> Self {
-        let at = bench.empty("mounted");
-        sh(
-            bench.dir.path(),
-            &format!("truncate -s 512M image; {make} image > /dev/null; mount -o loop image mounted"),
-        );
-        Self(at)
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(&self.0).status();
-    }
-}
-
 #[test]
 fn what_is_right_of_a_file_is_shared_with_the_old_one_where_the_file_system_can() {
-    for make in ["mkfs.btrfs -q", "mkfs.xfs -q"] {
+    for make in ["mkfs.btrfs", "mkfs.xfs"] {
         let bench = Bench::with("repokey");
         let content = noise(1, 48_000_000);
         fs::write(bench.src().join("large"), &content).unwrap();
         bench.create("a", &["--chunker-params", "buzhash,16,20,18,4095"]);
-        let mounted = Mounted::new(&bench, make);
+        let mounted = Mounted::made(&bench, &[make, "-q"], 512);
         let at = &mounted.0;
         let mut other = content.clone();
         other[20_000_000] ^= 1;

@@ -4,9 +4,9 @@ mod common;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use common::mounted::Mounted;
 use common::{Bench, PASSPHRASE, locate, noise};
 use reprise_borg::{Error, Extraction, Id, OpenOptions, Options, ProblemKind, Report, Repository, Tam};
 use reprise_model::{Observer, Unobserved};
@@ -178,11 +178,9 @@ fn passphrases_are_asked_for_only_if_needed_and_wrong_ones_are_told_apart() {
 fn a_full_file_system_ends_the_extraction_with_an_error_of_its_own() {
     let (bench, _) = prepared("none");
     let small = bench.empty("small");
-    let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(&small).status();
-    assert!(mount.unwrap().success(), "this test mounts a small file system: run it as root");
+    let _mounted = Mounted::at(&small, &["-t", "tmpfs", "-o", "size=1m", "tmpfs"]);
     let repository = bench.open();
     let result = repository.archive("a").unwrap().extract(&Extraction::everything(), &small, &Unobserved);
-    assert!(Command::new("umount").arg(&small).status().unwrap().success());
     let error = result.unwrap_err();
     assert!(matches!(error, Error::DestinationFull { .. }), "{error}");
     assert!(error.hint().unwrap().contains("Free space"));

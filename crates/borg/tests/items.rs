@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::forge::{DIR, FILE, Forge, Value, bytes, item};
+use common::mounted::Mounted;
 use common::{Bench, assert_same_below, noise};
 use reprise_borg::{
     Attribute, Error, Extraction, Options, Owners, Placement, ProblemKind, Report, Selection,
@@ -156,40 +157,11 @@ fn attributes_that_cannot_be_set_are_told_and_the_file_is_whole() {
     assert!(shown[&b"f"[..]].contains(r#"("user.also-fine", []), ("user.fine", [49])"#), "{shown:?}");
 }
 
-/// Something that is mounted until this is dropped.
-struct Mounted(PathBuf);
-
-impl Mounted {
-    /// An ext4 of 4 MiB without room for attributes in its inodes, and without a journal: what was removed is free at once.
-    fn ext4(bench: &Bench) -> Self {
-        let (image, root) = (bench.path("ext4"), bench.empty("mounted"));
-        fs::File::create(&image).unwrap().set_len(4 << 20).unwrap();
-        let made = Command::new("mkfs.ext4")
-            .args(["-qb", "1024", "-I", "128", "-m", "0", "-O", "^has_journal"])
-            .arg(&image)
-            .status();
-        assert!(made.unwrap().success());
-        let mounted = Command::new("mount").args(["-o", "loop"]).args([&image, &root]).status();
-        assert!(mounted.unwrap().success(), "this test mounts a small file system: run it as root");
-        Self(root)
-    }
-
-    fn free(&self) {
-        let _ = fs::remove_file(self.0.join("filler"));
-    }
-
-    /// Takes all there is, down to the last block.
-    fn fill(&self) {
-        let mut filler = fs::File::create(self.0.join("filler")).unwrap();
-        for size in [1 << 16, 1 << 10] {
-            while filler.write_all(&vec![1; size]).and_then(|()| filler.sync_data()).is_ok() {}
-        }
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+/// Takes all the room in `directory`, down to the last block.
+fn fill(directory: &Path) {
+    let mut filler = fs::File::create(directory.join("filler")).unwrap();
+    for size in [1 << 16, 1 << 10] {
+        while filler.write_all(&vec![1; size]).and_then(|()| filler.sync_data()).is_ok() {}
     }
 }
 
@@ -203,7 +175,9 @@ fn no_space_for_an_attribute_ends_the_extraction_and_one_too_large_for_the_file_
     Forge::new().finish(&bench.repo(), &[with("large", 5000), with("small", 500)]);
     let repository = common::open(&bench.repo(), &bench.path("none")).unwrap();
     let archive = repository.archive("a").unwrap();
-    let disk = Mounted::ext4(&bench);
+    // Without room for attributes in its inodes, and without a journal: what was removed is free at once.
+    let make = ["mkfs.ext4", "-qb", "1024", "-I", "128", "-m", "0", "-O", "^has_journal"];
+    let disk = Mounted::made(&bench, &make, 4);
 
     let report = archive.extract(&Extraction::everything(), &disk.0, &Unobserved).unwrap();
     let told: Vec<_> = report.problems.iter().map(ToString::to_string).collect();
@@ -222,14 +196,14 @@ fn no_space_for_an_attribute_ends_the_extraction_and_one_too_large_for_the_file_
             assert!(matches!(error, Error::DestinationFull { .. }), "{error}");
         };
         // With the same attribute it would share its block.
-        disk.free();
+        let _ = fs::remove_file(disk.0.join("filler"));
         fs::remove_file(&there).unwrap();
         fs::write(&there, "what was there").unwrap();
-        disk.fill();
+        fill(&disk.0);
         extract(true);
         assert_eq!(fs::read_to_string(&there).unwrap(), "what was there");
         fs::remove_file(&there).unwrap();
-        disk.fill();
+        fill(&disk.0);
         extract(false);
     }
 }
@@ -241,10 +215,7 @@ fn what_is_mounted_read_only_below_the_target_is_told_and_the_rest_is_set() {
     let dirs = ["app", "cd", "other"].map(|name| item(name, DIR, &[]));
     Forge::new().finish(&bench.repo(), &dirs);
     fs::create_dir(root.join("cd")).unwrap();
-    let mounted =
-        Command::new("mount").args(["-t", "tmpfs", "-o", "ro", "none"]).arg(root.join("cd")).status();
-    assert!(mounted.unwrap().success(), "this test mounts a file system: run it as root");
-    let disk = Mounted(root.join("cd"));
+    let _disk = Mounted::at(&root.join("cd"), &["-t", "tmpfs", "-o", "ro", "none"]);
     let repository = common::open(&bench.repo(), &bench.path("none")).unwrap();
     let archive = repository.archive("a").unwrap();
     let report = archive.extract(&Extraction::everything(), &root, &Unobserved).unwrap();
@@ -253,7 +224,6 @@ fn what_is_mounted_read_only_below_the_target_is_told_and_the_rest_is_set() {
     for name in ["app", "other"] {
         assert_eq!(fs::metadata(root.join(name)).unwrap().mtime(), 1, "{name}");
     }
-    drop(disk);
 }
 
 #[test]

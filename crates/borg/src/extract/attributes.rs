@@ -128,7 +128,10 @@ pub(super) struct Unset {
 /// Sets all attributes but flags; what fails is told to `failed`, and the rest is set.
 pub(super) fn restore(handle: &Handle<'_>, item: &Item, owners: &Directory, mut failed: impl FnMut(Unset)) {
     let extended = |result: io::Result<()>| {
-        result.map_err(|cause| if is_too_large(&cause, handle, item) { too_large() } else { cause })
+        result.map_err(|cause| {
+            let is_too_large = is_too_large(&cause, handle, item);
+            if is_too_large { io::Error::other("it is too large for this file system") } else { cause }
+        })
     };
     let mut check = |attribute: Attribute, result: io::Result<()>| {
         if let Err(cause) = result {
@@ -181,10 +184,6 @@ fn is_too_large(error: &io::Error, handle: &Handle<'_>, item: &Item) -> bool {
     Errno::from_io_error(error) == Some(Errno::NOSPC)
         && total > ALWAYS_FITS
         && rustix::fs::fstatfs(handle.fd()).is_ok_and(|disk| disk.f_type != TMPFS && disk.f_bavail > NOT_FULL)
-}
-
-fn too_large() -> io::Error {
-    io::Error::other("it is too large for this file system")
 }
 
 /// The times to set; without a recorded access time, that of the last change, as Borg does.

@@ -102,9 +102,7 @@ pub(super) fn special(shared: &Shared<'_>, item: &Item, destination: &[u8]) {
         }
         _ => Handle::Path(thing.as_fd()),
     };
-    attributes::restore(&handle, item, &shared.owners, |failed| {
-        shared.attribute_failed(handle.fd(), &item.path, destination, failed);
-    });
+    shared.set_attributes(&handle, item, destination);
     shared.finished(item, destination, &thing);
 }
 
@@ -150,9 +148,7 @@ impl Later {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW;
             match shared.root.resolve(&destination, flags, Mode::empty()) {
                 Ok(dir) => {
-                    attributes::restore(&Handle::Open(dir.as_fd()), &item, &shared.owners, |failed| {
-                        shared.attribute_failed(&dir, &item.path, &destination, failed);
-                    });
+                    shared.set_attributes(&Handle::Open(dir.as_fd()), &item, &destination);
                     shared.finished(&item, &destination, &dir);
                 }
                 Err(error) => {
@@ -192,8 +188,8 @@ pub(super) fn set_flags(shared: &Shared<'_>) {
         let opened = shared.root.resolve(&destination, OFlags::RDONLY | OFlags::NOFOLLOW, Mode::empty());
         match opened {
             Ok(file) => {
-                if let Err(failed) = attributes::restore_flags(&file, bsdflags) {
-                    shared.attribute_failed(&file, &path, &destination, failed);
+                if let Err(unset) = attributes::restore_flags(&file, bsdflags) {
+                    shared.attribute_failed(&file, &path, &destination, unset);
                 }
             }
             Err(error) => shared.problem(&path, Some(&destination), ProblemKind::create(error)),

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::ProblemKind;
-use super::attributes::{self, Handle};
+use super::attributes::Handle;
 use super::pool::{Arriving, Shared};
 use crate::Error;
 use crate::item::Item;
@@ -97,9 +97,7 @@ impl Incoming {
         {
             return shared.abort(Error::destination(&self.destination, error));
         }
-        attributes::restore(&Handle::Open(file.as_fd()), &self.item, &shared.owners, |failed| {
-            shared.attribute_failed(&*file, &self.item.path, &self.destination, failed);
-        });
+        shared.set_attributes(&Handle::Open(file.as_fd()), &self.item, &self.destination);
         shared.finished(&self.item, &self.destination, &*file);
     }
 }

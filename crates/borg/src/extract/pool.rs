@@ -10,7 +10,7 @@ use reprise_model::Observer;
 use rustix::fs::fstat;
 use rustix::io::Errno;
 
-use super::attributes::{self, Unset};
+use super::attributes::{self, Handle, Unset};
 use super::owners::Directory;
 use super::root::Root;
 use super::run::Run;
@@ -141,10 +141,17 @@ impl<'a> Shared<'a> {
         }
     }
 
+    /// Sets all attributes but flags of what was made for `item` at `destination`.
+    pub fn set_attributes(&self, handle: &Handle<'_>, item: &Item, destination: &[u8]) {
+        attributes::restore(handle, item, &self.owners, |unset| {
+            self.attribute_failed(handle.fd(), &item.path, destination, unset);
+        });
+    }
+
     /// An attribute of `thing`, which was made, could not be set. Where the disk is to blame, the run ends: it would go on
     /// without.
-    pub fn attribute_failed(&self, thing: impl AsFd, path: &[u8], destination: &[u8], failed: Unset) {
-        let Unset { attribute, cause } = failed;
+    pub fn attribute_failed(&self, thing: impl AsFd, path: &[u8], destination: &[u8], unset: Unset) {
+        let Unset { attribute, cause } = unset;
         let error = Errno::from_io_error(&cause).filter(|error| match *error {
             Errno::NOSPC | Errno::DQUOT => true,
             // Something else may be mounted there, read-only or out of reach.
@@ -170,8 +177,8 @@ impl<'a> Shared<'a> {
                     bsdflags: item.bsdflags,
                 };
                 self.flags.lock().unwrap_or_else(PoisonError::into_inner).push(later);
-            } else if let Err(failed) = attributes::restore_flags(&fd, item.bsdflags) {
-                self.attribute_failed(&fd, &item.path, destination, failed);
+            } else if let Err(unset) = attributes::restore_flags(&fd, item.bsdflags) {
+                self.attribute_failed(&fd, &item.path, destination, unset);
             }
         }
         self.count();

@@ -3,6 +3,7 @@
 
 pub mod forge;
 pub mod look;
+pub mod mounted;
 pub mod quick;
 
 use std::collections::BTreeMap;

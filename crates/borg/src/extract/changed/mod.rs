@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use reprise_model::Observer;
 use rustix::fs::{FileType, Mode, OFlags, Stat, fstat};
 
-use super::attributes::{self, Handle};
+use super::attributes::Handle;
 use super::directory::{Later, file, is_whole, make_link, set_flags, special};
 use super::dispatch::{Link, Work, dispatch};
 use super::file::Incoming;
@@ -240,9 +240,10 @@ impl Update<'_> {
         if self.dry {
             return self.would_change(&item.path, Change::Attributes, 0);
         }
-        let failed = |failed| self.shared.attribute_failed(handle.fd(), &item.path, destination, failed);
-        compare::clear(handle, item, &self.shared.owners, failed);
-        attributes::restore(handle, item, &self.shared.owners, failed);
+        compare::clear(handle, item, &self.shared.owners, |unset| {
+            self.shared.attribute_failed(handle.fd(), &item.path, destination, unset);
+        });
+        self.shared.set_attributes(handle, item, destination);
         self.shared.finished(item, destination, handle.fd());
     }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use rustix::fs::{AtFlags, Stat, copy_file_range, fstat, ioctl_ficlone, renameat, unlinkat};
 use rustix::io::Errno;
 
-use super::super::attributes::{self, Handle};
+use super::super::attributes::Handle;
 use super::super::root::create_beside;
 use super::Update;
 use super::candidate::{Candidate, Old, Piece};
@@ -24,10 +24,8 @@ pub(super) fn rebuild(candidate: &Candidate, update: &Update<'_>) -> io::Result<
     let (beside, file) = create_beside(&dir)?;
     let made = fill(candidate, update, &file).and_then(|is_whole| {
         if is_whole {
-            let Candidate { item, destination, .. } = candidate;
-            attributes::restore(&Handle::Open(file.as_fd()), item, &update.shared.owners, |failed| {
-                update.shared.attribute_failed(&file, &item.path, destination, failed);
-            });
+            let handle = Handle::Open(file.as_fd());
+            update.shared.set_attributes(&handle, &candidate.item, &candidate.destination);
             if update.shared.stopped() {
                 return Ok(false);
             }
