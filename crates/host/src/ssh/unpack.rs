@@ -16,12 +16,11 @@ use super::wire::{self, Call};
 use crate::{Error, Result, Unpack, Unpacked};
 
 /// tar as it takes what a backup gives: owners by number, attributes and access lists, and no name that leads out of its
-/// directory, which GNU tar sees to by itself. Then what is there, a line for each entry, and how many blocks are free.
+/// directory, which GNU tar sees to by itself. Then what is there, a line for each entry.
 const SCRIPT: &str = "umask 077
 cd -- \"${1%/*}/\" || exit 1
 tar -x -p -f - --numeric-owner --same-owner --xattrs --xattrs-include='*' --acls --warning=no-timestamp || exit 1
-find \"./${1##*/}\" -xdev -printf '%y %s %n %i\\n'
-stat -f -c 'free %a %T' -- \"./${1##*/}\"";
+find \"./${1##*/}\" -xdev -printf '%y %s %n %i\\n'";
 
 /// Free blocks with which a disk is not full.
 const NOT_FULL: u64 = 256;
@@ -36,7 +35,7 @@ pub(super) struct Unpacking<'c> {
     path: PathBuf,
     session: Option<Session>,
     stdin: Option<BufWriter<ChildStdin>>,
-    counted: Option<JoinHandle<Count>>,
+    counted: Option<JoinHandle<Unpacked>>,
 }
 
 impl<'c> Unpacking<'c> {
@@ -77,16 +76,21 @@ impl Unpack for Unpacking<'_> {
             return Err(fail(errors.into_iter().nth(told).unwrap_or_else(|| error_of(""))));
         }
         // tar takes an attribute that cannot be set for nothing much, whoever is to blame.
-        let of_disk = |error: &io::Error| match Errno::from_io_error(error) {
-            Some(Errno::DQUOT | Errno::IO | Errno::ROFS) => true,
-            // Also said of attributes that are too large for the file system.
-            Some(Errno::NOSPC) => counted.is_full,
-            _ => false,
+        let told = |wanted: &[Errno]| {
+            let is_wanted =
+                |error: &io::Error| Errno::from_io_error(error).is_some_and(|it| wanted.contains(&it));
+            said.stderr.lines().map(error_of).find(is_wanted)
         };
-        if let Some(error) = said.stderr.lines().map(error_of).find(of_disk) {
+        if let Some(error) = told(&[Errno::DQUOT, Errno::IO, Errno::ROFS]) {
             return Err(fail(error));
         }
-        let counted = counted.found;
+        // That is also said of attributes that are too large for the file system.
+        if let Some(error) = told(&[Errno::NOSPC]) {
+            let call = Call::script("stat -f -c '%a %T' -- \"$1\"", &[&self.path]);
+            if is_full(&String::from_utf8_lossy(&self.connection.call(&call)?.stdout)) {
+                return Err(fail(error));
+            }
+        }
         let warnings = said.stderr.lines().filter(|line| !line.is_empty()).map(ToOwned::to_owned).collect();
         Ok(Unpacked { warnings, ..counted })
     }
@@ -107,40 +111,31 @@ impl Drop for Unpacking<'_> {
     }
 }
 
-/// What was found there.
-#[derive(Debug, Default)]
-struct Count {
-    found: Unpacked,
-    /// Whether there is no room left, as far as is known.
-    is_full: bool,
-}
-
-/// What the lines of `find` and `stat` add up to. The content of a file with several names counts once.
-fn count(lines: impl Read) -> Count {
-    let (mut sum, mut seen) = (Count { is_full: true, ..Count::default() }, HashSet::new());
+/// What the lines of `find` add up to. The content of a file with several names counts once.
+fn count(lines: impl Read) -> Unpacked {
+    let (mut sum, mut seen) = (Unpacked::default(), HashSet::new());
     for line in BufReader::new(lines).split(b'\n').map_while(io::Result::ok) {
         let line = String::from_utf8_lossy(&line).into_owned();
-        let words: Vec<&str> = line.split(' ').collect();
-        let number = |word: &str| word.parse::<u64>().ok();
-        match words[..] {
-            // A tmpfs has no limit of its own for attributes.
-            ["free", blocks, kind] => {
-                sum.is_full = kind == "tmpfs" || number(blocks).is_none_or(|blocks| blocks <= NOT_FULL);
-            }
-            [kind, size, names, inode] => {
-                let (Some(size), Some(names), Some(inode)) = (number(size), number(names), number(inode))
-                else {
-                    continue;
-                };
-                sum.found.entries += 1;
-                if kind == "f" && (names == 1 || seen.insert(inode)) {
-                    sum.found.bytes += size;
-                }
-            }
-            _ => {}
+        let mut words = line.split(' ');
+        let (kind, mut number) = (words.next(), || words.next().and_then(|word| word.parse::<u64>().ok()));
+        let (Some(size), Some(names), Some(inode)) = (number(), number(), number()) else { continue };
+        sum.entries += 1;
+        if kind == Some("f") && (names == 1 || seen.insert(inode)) {
+            sum.bytes += size;
         }
     }
     sum
+}
+
+/// Whether there is no room left, by what `stat` says of a file system, if it says that.
+fn is_full(answer: &str) -> bool {
+    match answer.trim().split_once(' ') {
+        // A tmpfs has no limit of its own for attributes.
+        Some((blocks, kind)) => {
+            kind == "tmpfs" || blocks.parse().map_or(true, |blocks: u64| blocks <= NOT_FULL)
+        }
+        None => true,
+    }
 }
 
 #[cfg(test)]
@@ -149,14 +144,13 @@ mod tests {
 
     #[test]
     fn files_with_several_names_count_once() {
-        let sum = count(&b"d 4096 2 1\nf 10 1 2\nf 7 2 3\nf 7 2 3\nl 5 1 4\nfree 1000 xfs\n"[..]);
-        assert_eq!((sum.found.entries, sum.found.bytes, sum.is_full), (5, 17, false));
+        let sum = count(&b"d 4096 2 1\nf 10 1 2\nf 7 2 3\nf 7 2 3\nl 5 1 4\n"[..]);
+        assert_eq!((sum.entries, sum.bytes), (5, 17));
     }
 
     #[test]
     fn a_disk_is_full_unless_it_is_known_not_to_be() {
-        let is_full = |lines: &str| count(lines.as_bytes()).is_full;
-        assert!(is_full("") && is_full("free 3 ext2/ext3\n") && is_full("free 70000 tmpfs\n"));
-        assert!(!is_full("free 70000 ext2/ext3\n"));
+        assert!(is_full("") && is_full("3 ext2/ext3\n") && is_full("70000 tmpfs\n"));
+        assert!(!is_full("70000 ext2/ext3\n"));
     }
 }

@@ -58,7 +58,7 @@ pub(super) fn look(
                     wellbeing.ports.push(binding.clone());
                 }
             }
-            for command in Engine::of(&container.image).into_iter().flat_map(Engine::questions) {
+            for command in Database::of(&container.image).into_iter().flat_map(Database::questions) {
                 if host.docker().exec(&container.name, &command)? == Some(true) {
                     wellbeing.ask = Some(command);
                     break;
@@ -71,8 +71,7 @@ pub(super) fn look(
 }
 
 /// A database engine: how it is asked whether it is there, and the directories that it keeps its data in.
-#[derive(Clone, Copy)]
-struct Engine {
+struct Database {
     /// Words in the names of its images.
     images: &'static [&'static str],
     /// Commands for it, of which a container has one. None of them needs a password.
@@ -80,23 +79,23 @@ struct Engine {
     data: &'static [&'static str],
 }
 
-const ENGINES: [Engine; 4] = [
-    Engine {
+const DATABASES: [Database; 4] = [
+    Database {
         images: &["postgres", "postgis", "timescale", "pgvector"],
         asks: &[&["pg_isready", "-q"]],
         data: &["/var/lib/postgresql", "/bitnami/postgresql"],
     },
-    Engine {
+    Database {
         images: &["mariadb", "mysql", "percona"],
         asks: &[&["mariadb-admin", "ping", "--silent"], &["mysqladmin", "ping", "--silent"]],
         data: &["/var/lib/mysql", "/bitnami/mariadb", "/bitnami/mysql"],
     },
-    Engine {
+    Database {
         images: &["redis", "valkey"],
         asks: &[&["redis-cli", "ping"], &["valkey-cli", "ping"]],
         data: &["/data", "/bitnami/redis", "/bitnami/valkey"],
     },
-    Engine {
+    Database {
         images: &["mongo"],
         asks: &[
             &["mongosh", "--quiet", "--eval", "db.runCommand({ping: 1})"],
@@ -106,7 +105,7 @@ const ENGINES: [Engine; 4] = [
     },
 ];
 
-impl Engine {
+impl Database {
     /// The one that an image of that name has.
     fn of(image: &str) -> Option<&'static Self> {
         // The name without registry, tag and digest: of `registry:5000/team/postgres:15@sha256:…`, `team/postgres`.
@@ -114,7 +113,7 @@ impl Engine {
         let path =
             image.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')).map_or(image, |(path, _)| path);
         let name = path.rsplit('/').next().unwrap_or_default();
-        ENGINES.iter().find(|engine| engine.images.iter().any(|word| name.contains(word)))
+        DATABASES.iter().find(|it| it.images.iter().any(|word| name.contains(word)))
     }
 
     /// Commands that ask it.
@@ -155,8 +154,8 @@ pub(super) fn awaited(name: &str, facts: &Facts, choice: HealthChoice) -> AwaitH
 
 /// What a container that is made anew is asked, if it is a database engine.
 fn asked_anew(image: &str, name: &str, facts: &Facts) -> Vec<Vec<String>> {
-    let engine = Engine::of(image).filter(|engine| engine.keeps_data(&facts.making.mounts_of(name)));
-    engine.map(Engine::questions).unwrap_or_default()
+    let database = Database::of(image).filter(|database| database.keeps_data(&facts.making.mounts_of(name)));
+    database.map(Database::questions).unwrap_or_default()
 }
 
 /// Containers that are not well already, of those that will be started again.
@@ -173,7 +172,7 @@ pub(super) fn findings<'f>(
 
 #[cfg(test)]
 mod tests {
-    use super::Engine;
+    use super::Database;
 
     #[test]
     fn a_database_is_known_by_its_image() {
@@ -185,16 +184,16 @@ mod tests {
             ("docker.io/library/redis:7-alpine", "redis-cli"),
             ("mongo:7", "mongosh"),
         ] {
-            assert_eq!(Engine::of(image).unwrap().questions()[0][0], program, "{image}");
+            assert_eq!(Database::of(image).unwrap().questions()[0][0], program, "{image}");
         }
         for image in ["nginx", "postgres-tools/web:1", ""] {
-            assert!(Engine::of(image).is_none(), "{image}");
+            assert!(Database::of(image).is_none(), "{image}");
         }
     }
 
     #[test]
     fn who_only_asks_a_database_has_none_of_its_data() {
-        let keeps = |image: &str, mounts: &[&str]| Engine::of(image).unwrap().keeps_data(mounts);
+        let keeps = |image: &str, mounts: &[&str]| Database::of(image).unwrap().keeps_data(mounts);
         assert!(keeps("postgres:16", &["/etc/init", "/var/lib/postgresql/data"]));
         assert!(keeps("postgres:18", &["/var/lib/postgresql"]) && keeps("mongo:7", &["/data"]));
         assert!(!keeps("postgres:16", &["/backups"]) && !keeps("mysql:8", &[]));

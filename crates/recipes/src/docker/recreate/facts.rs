@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::super::health::{self, Wellbeing};
 use super::super::survey::{Facts, SurveyError};
 use super::super::versions::{self, DataVersion};
+use super::keeping::is_anonymous;
 use super::project::{self, Project};
 use super::record::{Record, name_of, spec_of_volume, text};
 use crate::backup::Backup;
@@ -77,15 +78,10 @@ impl Making {
         let recorded =
             recorded.filter(|it| name_of(it) == name).filter_map(|it| it.get("Mounts")?.as_array());
         // Every container of an image that asks for a volume has one, which the engine has named.
-        let is_named = |mount: &&Value| !is_of_engine(text(mount, "/Name"));
+        let is_named = |mount: &&Value| !is_anonymous(text(mount, "/Name"));
         let recorded = recorded.flatten().filter(is_named).map(|mount| text(mount, "/Destination"));
         of_project.map(String::as_str).chain(recorded).collect()
     }
-}
-
-/// Whether a volume's name is one that the engine gives to those without.
-fn is_of_engine(name: &str) -> bool {
-    name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// Looks at what `facts` does not tell yet: for a restore in place, by an engine that answers.

@@ -42,7 +42,7 @@ fn joins(one: &Container, other: &Container) -> bool {
 }
 
 /// Whether Docker has made up that name of a volume.
-fn is_anonymous(volume: &str) -> bool {
+pub(super) fn is_anonymous(volume: &str) -> bool {
     volume.len() == 64 && volume.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
