@@ -30,7 +30,7 @@ pub use docker::{Restart, SimContainer, SimDocker, Wellness};
 pub use faults::{Fault, Faults, Kind, Moment, Operation};
 pub use faulty::{FaultyClock, FaultyHost, FaultySource};
 pub use host::TestHost;
-pub use mounted::Mounted;
+pub use mounted::{Mounted, fill};
 pub use on_file::{OnFile, subvolume};
 pub use plans::{plan, restless, stage};
 pub use power::{PowerCut, until_power_cut};

@@ -21,9 +21,7 @@ impl Mounted {
 
     /// Fills up what room there is.
     pub fn fill(&self) {
-        let mut filler = std::fs::OpenOptions::new();
-        let mut filler = filler.append(true).create(true).open(self.0.join("filler")).expect("a file");
-        while filler.write_all(&[0; 4096]).is_ok() {}
+        fill(&self.0);
     }
 
     /// Makes room again.
@@ -35,5 +33,14 @@ impl Mounted {
 impl Drop for Mounted {
     fn drop(&mut self) {
         let _ = rustix::mount::unmount(&self.0, UnmountFlags::DETACH);
+    }
+}
+
+/// Takes all the room in `directory`, down to the last block, with the file `filler`.
+pub fn fill(directory: &Path) {
+    let mut filler = std::fs::OpenOptions::new();
+    let mut filler = filler.append(true).create(true).open(directory.join("filler")).expect("a file");
+    for size in [1 << 16, 1 << 10] {
+        while filler.write_all(&vec![0; size]).and_then(|()| filler.sync_data()).is_ok() {}
     }
 }

@@ -18,6 +18,10 @@ struct Site {
     archived: String,
 }
 
+/// What makes a volume of each kind.
+const CLASSIC: &str = "lvcreate -q -n shop -L 240M vg >/dev/null";
+const THIN: &str = "lvcreate -q -y -T -L 400M vg/pool >/dev/null 2>&1; lvcreate -q -V 240M -T vg/pool -n shop >/dev/null 2>&1";
+
 const PROTECTED: [&str; 4] = ["--host", "guest", "--protect", "snapshot"];
 
 /// Everything about the files below a directory, root included, as text. How many names a directory has is how many
@@ -112,6 +116,15 @@ impl Site {
         let mounted = self.guest.sh("findmnt -n -o OPTIONS /srv/shop");
         assert!(mounted.contains("noatime"), "{what}: {mounted}");
     }
+
+    /// The same while somebody there uses the volume.
+    #[track_caller]
+    fn restored_and_back_in_use(&self, what: &str) {
+        let holder = "nohup sh -c 'cd /srv/shop/data && exec sleep 600' >/dev/null 2>&1 & echo $!";
+        let holder = self.guest.sh(holder);
+        self.restored_and_back(what);
+        self.guest.sh(&format!("kill {}", holder.trim()));
+    }
 }
 
 fn picture_here(project: &std::path::Path) -> String {
@@ -123,17 +136,12 @@ fn picture_here(project: &std::path::Path) -> String {
 #[test]
 fn an_lvm_snapshot_is_merged_back_or_copied_back_where_the_volume_is_in_use() {
     let site = Site::new();
-    site.put_on(
-        "lvcreate -q -y -T -L 400M vg/pool >/dev/null 2>&1; lvcreate -q -V 240M -T vg/pool -n shop >/dev/null 2>&1",
-    );
+    site.put_on(THIN);
     site.restored_and_back("thin");
 
-    site.put_on("lvcreate -q -n shop -L 240M vg >/dev/null");
+    site.put_on(CLASSIC);
     site.restored_and_back("merged");
-    let holder = "nohup sh -c 'cd /srv/shop/data && exec sleep 600' >/dev/null 2>&1 & echo $!";
-    let holder = site.guest.sh(holder);
-    site.restored_and_back("in use");
-    site.guest.sh(&format!("kill {}", holder.trim()));
+    site.restored_and_back_in_use("in use");
     // A snapshot that has become full is no way back, and nothing is touched for trying.
     site.restore();
     site.guest.sh("dd if=/dev/urandom of=/srv/shop/data/large bs=1M count=130 status=none; sync");
@@ -145,7 +153,7 @@ fn an_lvm_snapshot_is_merged_back_or_copied_back_where_the_volume_is_in_use() {
 #[test]
 fn killed_cancelled_or_expired_an_lvm_snapshot_goes_with_its_operation() {
     let site = Site::new();
-    site.put_on("lvcreate -q -n shop -L 240M vg >/dev/null");
+    site.put_on(CLASSIC);
     let before = site.picture();
     let as_before = |what: &str| {
         assert_eq!(site.picture(), before, "{what}: it is not as before");
@@ -173,11 +181,6 @@ fn killed_cancelled_or_expired_an_lvm_snapshot_goes_with_its_operation() {
     assert_eq!(site.picture(), site.archived);
 
     // The same volume's data in a pool, used by somebody when it is put back.
-    site.put_on(
-        "lvcreate -q -y -T -L 400M vg/pool >/dev/null 2>&1; lvcreate -q -V 240M -T vg/pool -n shop >/dev/null 2>&1",
-    );
-    let holder = "nohup sh -c 'cd /srv/shop/data && exec sleep 600' >/dev/null 2>&1 & echo $!";
-    let holder = site.guest.sh(holder);
-    site.restored_and_back("thin, in use");
-    site.guest.sh(&format!("kill {}", holder.trim()));
+    site.put_on(THIN);
+    site.restored_and_back_in_use("thin, in use");
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::recreated::record_in;
-use crate::support::{Ended, Shop, Tree, assert_same, docker, page, run, run_in};
+use crate::support::{Ended, Shop, Tree, assert_same, docker, made, page, run, run_in};
 
 /// A project from `tests/projects`, in a directory of its own.
 struct Project {
@@ -99,44 +99,9 @@ impl Project {
         fs::remove_dir_all(&self.dir).unwrap();
     }
 
-    /// What Docker has of it, one per line: containers with the configuration that Compose has made them of and whether they
-    /// run, volumes and networks with all that was said of them.
+    /// What Docker has of it.
     fn objects(&self) -> Vec<String> {
-        let hash = "{{index .Config.Labels \"com.docker.compose.config-hash\"}}";
-        // Others may have taken what the engine chose.
-        let fixed = format!(
-            "{{{{range .IPAM.Config}}}}{{{{if eq .Subnet \"{}\"}}}}{{{{.Subnet}}}}{{{{end}}}}{{{{end}}}}",
-            self.subnet
-        );
-        let kinds = [
-            (
-                "container",
-                &["ps", "-aq"][..],
-                format!("{{{{.Name}}}} of {hash}, running {{{{.State.Running}}}}"),
-            ),
-            (
-                "volume",
-                &["volume", "ls", "-q"],
-                "{{.Name}} {{.Driver}} {{json .Options}} {{json .Labels}}".into(),
-            ),
-            (
-                "network",
-                &["network", "ls", "-q"],
-                format!(
-                    "{{{{.Name}}}} {{{{.Driver}}}} {{{{.Internal}}}} {{{{json .Options}}}} {{{{json .Labels}}}} {fixed}"
-                ),
-            ),
-        ];
-        let filter = format!("name={}", self.shop.name);
-        let mut all = Vec::new();
-        for (kind, list, format) in kinds {
-            let found = docker([list, &["--filter", &filter]].concat());
-            let told =
-                found.lines().map(|id| format!("{kind} {}", docker([kind, "inspect", "-f", &format, id])));
-            all.extend(told);
-        }
-        all.sort_unstable();
-        all
+        made(&[], &self.shop.name, &self.subnet)
     }
 
     /// Lost, and restored whole from an archive that what there is of Docker was recorded in, it is there as it was and runs,

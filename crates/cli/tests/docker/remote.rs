@@ -8,7 +8,7 @@ use reprise_testkit::Sshd;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::recreated::record_in;
-use crate::support::{Damage, PASSPHRASE, Shop, Tree, assert_same, docker, start, wait_until};
+use crate::support::{Damage, PASSPHRASE, Shop, Tree, assert_same, docker, made, start, wait_until};
 
 /// Makes `sshd` known to the programs of `shop`, as the host `other`.
 pub fn declare(shop: &Shop, sshd: &Sshd) {
@@ -187,24 +187,15 @@ fn a_host_that_is_gone_runs_again_on_another_with_its_networks_volumes_and_conta
     let all = [&project, &volume, &inventory].map(|path| path.to_str().unwrap());
     shop.borg(&[&["create", "::nightly"], &all[..]].concat());
     let archived = shop.trees_of_archive("nightly");
-    let made = |host: &[&str]| -> Vec<String> {
-        let hash =
-            "{{.Name}} {{index .Config.Labels \"com.docker.compose.config-hash\"}} {{.State.Health.Status}}";
-        let container = |name: &str| {
-            docker([host, &["inspect", "-f", hash, &format!("{}_{name}_1", shop.name)]].concat())
+    let of = |host: &[&str]| {
+        let health = |name: &str| {
+            let container = format!("{}_{name}_1", shop.name);
+            docker([host, &["inspect", "-f", "{{.State.Health.Status}}", &container]].concat())
         };
-        let volume = ["volume", "inspect", "-f", "{{json .Labels}} {{json .Options}}", &shop.volume];
-        let network = format!("{}_default", shop.name);
-        let network = ["network", "inspect", "-f", "{{json .Labels}} {{.Driver}}", &network];
-        vec![
-            container("back"),
-            container("front"),
-            docker([host, &volume].concat()),
-            docker([host, &network].concat()),
-        ]
+        (made(host, &shop.name, ""), ["back", "front"].map(health))
     };
     shop.now();
-    let before = made(&[]);
+    let before = of(&[]);
     shop.compose(&["down", "--volumes"]);
     fs::remove_dir_all(&shop.project).unwrap();
 
@@ -217,19 +208,14 @@ fn a_host_that_is_gone_runs_again_on_another_with_its_networks_volumes_and_conta
     assert_same(&archived.1, &Tree::of(&there(&shop.project)), "the project there is not as in the archive");
     let socket = format!("unix://{}/run/docker.sock", sshd.root().display());
     let host = ["-H", &socket];
-    assert_eq!(before, made(&host), "{}\n{}", ended.stdout, ended.stderr);
+    assert_eq!(before, of(&host), "{}\n{}", ended.stdout, ended.stderr);
     let front = format!("{}_front_1", shop.name);
     let page = ["exec", &front, "wget", "-qO-", "http://127.0.0.1/index.html"];
     assert!(docker([&host[..], &page].concat()).contains("The shop"));
 
     shop.reprise(&["operations", "rollback", "latest", "--yes"]).expect(0);
     assert!(!there(&shop.data()).exists() && !there(&shop.project).exists());
-    let left = |list: &[&str]| {
-        docker([&host[..], list, &["-q", "--filter", &format!("name={}", shop.name)]].concat())
-    };
-    for list in [&["ps", "-a"][..], &["volume", "ls"], &["network", "ls"]] {
-        assert_eq!(left(list), "", "{list:?}: something is left over");
-    }
+    assert_eq!(made(&host, &shop.name, ""), Vec::<String>::new(), "something is left over");
 }
 
 #[test]

@@ -119,3 +119,30 @@ impl Objects {
         self
     }
 }
+
+/// What the engine that `docker HOST` talks to has whose names begin with `name`, one per line, as far as it is the same when it is
+/// made anew: containers with the configuration that Compose has made them of and whether they run, volumes and networks with all
+/// that was said of them. Of addresses only `range` counts, which was asked for: others may have taken what the engine chose.
+pub fn made(host: &[&str], name: &str, range: &str) -> Vec<String> {
+    let of_container =
+        r#"{{.Name}} {{index .Config.Labels "com.docker.compose.config-hash"}} {{.State.Running}}"#;
+    let of_volume = "{{.Name}} {{.Driver}} {{json .Options}} {{json .Labels}}";
+    let of_network = "{{.Name}} {{.Driver}} {{.Internal}} {{json .Options}} {{json .Labels}} \
+                      {{range .IPAM.Config}}{{if eq .Subnet \"RANGE\"}}{{.Subnet}}{{end}}{{end}}"
+        .replace("RANGE", range);
+    let kinds: [(&str, &[&str], &str); 3] = [
+        ("container", &["ps", "-a"], of_container),
+        ("volume", &["volume", "ls"], of_volume),
+        ("network", &["network", "ls"], &of_network),
+    ];
+    let filter = format!("name={name}");
+    let mut all = Vec::new();
+    for (kind, list, format) in kinds {
+        for id in lines(&docker([host, list, &["-q", "--filter", &filter]].concat())) {
+            let told = docker([host, &[kind, "inspect", "-f", format, &id]].concat());
+            all.push(format!("{kind} {told}"));
+        }
+    }
+    all.sort_unstable();
+    all
+}

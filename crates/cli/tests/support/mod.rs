@@ -12,7 +12,7 @@ mod sandbox;
 mod shop;
 mod tree;
 
-pub use docker::{docker, wait_until};
+pub use docker::{docker, made, wait_until};
 pub use fill::noise;
 pub use guest::Guest;
 pub use program::{Ended, run, run_in, start};

@@ -8,7 +8,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use reprise_host::{Error, Exchange, Host, LocalHost, Tree};
-use reprise_testkit::{Mounted, OnFile, scratch};
+use reprise_testkit::{Mounted, OnFile, fill, scratch};
 
 use crate::There;
 
@@ -212,10 +212,7 @@ fn an_attribute_that_the_disk_has_no_room_for_is_no_mere_warning_and_one_that_is
     let done = unpacked(3500).unwrap();
     assert!(done.warnings.iter().any(|warning| warning.contains("user.a")), "{done:?}");
     fs::remove_file(disk.path().join("tree")).unwrap();
-    let mut filler = fs::File::create(disk.path().join("filler")).unwrap();
-    for size in [1 << 16, 1 << 10] {
-        while filler.write_all(&vec![1; size]).and_then(|()| filler.sync_data()).is_ok() {}
-    }
+    fill(disk.path());
     let error = unpacked(500).unwrap_err();
     assert!(error.to_string().contains("No space left"), "{error}");
 }
