@@ -32,7 +32,7 @@ sizes: ## lines per source file: past 400 warns, past 600 fails
 	@scripts/sizes
 
 .PHONY: reliability
-reliability: ## every fault at every step of a restore, and docs/reliability.md (an hour; needs root or sudo)
+reliability: ## every fault at every step of a restore, and docs/reliability.md (an hour and a half; needs root or sudo)
 	@scripts/reliability
 
 .PHONY: bench

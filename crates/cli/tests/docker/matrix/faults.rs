@@ -111,7 +111,7 @@ impl Fault {
         }
     }
 
-    /// The ways in which it can come. `make test` has the first, `make reliability` all of them.
+    /// The ways in which it can come. `make test` has the first, `make reliability` takes them by turns.
     pub fn ways(self, step: &Step, over_ssh: bool) -> Vec<Way> {
         let nature = nature(&step.effect).expect("a kind of step that is classified");
         let names = |ways: &[&'static str]| ways.iter().map(|name| Way::Named(name)).collect();

@@ -3,7 +3,7 @@
 //! The steps are those of the plans that `--dry-run --json` prints, so a new kind of step is met without a word here; it
 //! must be classified in [`faults`], or a test fails. However it ends, a restore has either done all or left everything
 //! as before, and says so. `make test` takes a sample, in which each kind of step and each fault comes; `make reliability`
-//! breaks every step in every way, and writes `docs/reliability.md`.
+//! breaks every step with every fault, and writes `docs/reliability.md`.
 
 mod bed;
 mod engine;
@@ -14,6 +14,7 @@ mod remade;
 use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -21,7 +22,7 @@ use std::time::Instant;
 use reprise_engine::Change;
 
 use bed::{Bed, Restore, Step};
-use faults::{Fault, nature, strike};
+use faults::{Fault, Way, nature, strike};
 
 /// Where results are written to, a line of JSON each.
 fn results() -> Option<PathBuf> {
@@ -35,6 +36,8 @@ enum Extent {
     Sample,
     /// The first step of each kind in the first way of each fault.
     Kinds,
+    /// Every step with every fault, in its ways by turns.
+    Steps,
     /// Every step in every way, however long that takes.
     All,
 }
@@ -44,8 +47,9 @@ impl Extent {
         match std::env::var("REPRISE_MATRIX").as_deref() {
             Err(_) => Self::Sample,
             Ok("kinds") => Self::Kinds,
+            Ok("steps") => Self::Steps,
             Ok("all") => Self::All,
-            Ok(other) => panic!("REPRISE_MATRIX is `{other}`, but may be `kinds` or `all`"),
+            Ok(other) => panic!("REPRISE_MATRIX is `{other}`, but may be `kinds`, `steps` or `all`"),
         }
     }
 
@@ -53,6 +57,18 @@ impl Extent {
     fn has(self, effect: &str, fault: Fault, over_ssh: bool) -> bool {
         let kind = Change::KINDS.iter().position(|kind| tag(kind) == effect).expect("a kind of step");
         self != Self::Sample || (kind + fault as usize).is_multiple_of(fault.stride(over_ssh))
+    }
+
+    /// Those of the ways in which a fault can come to `step` that it has.
+    fn of(self, ways: &[Way], step: &Step) -> Range<usize> {
+        match self {
+            Self::Sample | Self::Kinds => 0..1,
+            Self::Steps => {
+                let turn = step.index % ways.len();
+                turn..turn + 1
+            }
+            Self::All => 0..ways.len(),
+        }
     }
 }
 
@@ -96,13 +112,18 @@ fn at_the_steps(faults: &[Fault], over_ssh: bool) {
                 note(results.as_ref(), step, fault, over_ssh, &format!("– {why}"));
                 continue;
             }
-            let all = extent == Extent::All;
-            let mut is_first = || met.insert((fault.title(), step.kind()));
-            if !(all || extent.has(effect, fault, over_ssh) && is_first()) {
+            let is_first = extent.has(effect, fault, over_ssh) && met.insert((fault.title(), step.kind()));
+            let is_passed_over = match extent {
+                Extent::Sample | Extent::Kinds => !is_first,
+                // Its other steps are those of the restores before.
+                Extent::Steps => restore.only_for().is_some_and(|kinds| !kinds.contains(&effect)),
+                Extent::All => false,
+            };
+            if is_passed_over {
                 continue;
             }
             let ways = fault.ways(step, over_ssh);
-            for way in if all { &ways[..] } else { &ways[..1] } {
+            for way in &ways[extent.of(&ways, step)] {
                 let what = format!("{fault:?}, {way:?}, at {}", faults::name(step));
                 let began = Instant::now();
                 let ended = catch_unwind(AssertUnwindSafe(|| strike(&mut bed, step, fault, way)));
