@@ -139,6 +139,20 @@ impl Sshd {
         Path::new("/proc").join(self.server.id().to_string()).join("root")
     }
 
+    /// Itself and all that it has started and that is still there, by process number.
+    pub fn processes(&self) -> Vec<u32> {
+        let mut known = vec![self.server.id()];
+        let mut at = 0;
+        while let Some(process) = known.get(at) {
+            let tasks = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+            let children = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+            let children = children.collect::<Vec<_>>().join(" ");
+            known.extend(children.split_whitespace().map(|child| child.parse::<u32>().expect("a number")));
+            at += 1;
+        }
+        known
+    }
+
     /// What it has written down.
     pub fn log(&self) -> String {
         fs::read_to_string(self.at("log")).unwrap_or_default()

@@ -10,6 +10,7 @@ use std::process::Command;
 use reprise_testkit::{OnFile, Sshd};
 use serde_json::Value;
 
+use super::calls::{self, CHANGING, Sessions};
 use super::engine::Engine;
 use super::held::Held;
 use super::remade;
@@ -27,6 +28,8 @@ pub struct Step {
     pub change: Value,
     /// What it calls of the kernel to change something, in an undisturbed run.
     pub calls: Vec<String>,
+    /// What is called for it on a host over ssh.
+    pub calls_there: Vec<String>,
     /// When it began there, in seconds after the beginning.
     pub began: f64,
 }
@@ -91,11 +94,6 @@ pub struct Bed {
     segments: BTreeMap<String, PathBuf>,
     cases: usize,
 }
-
-/// What may change something. Journals are the business of `pwrite64` and `fdatasync`.
-const CHANGING: &str = "mkdir,mkdirat,rmdir,rename,renameat,renameat2,link,linkat,symlink,symlinkat,unlink,unlinkat,\
-                        mknod,mknodat,openat2,fsync,syncfs,ftruncate,fallocate,copy_file_range,fchmod,fchmodat,\
-                        fchown,fchownat,lchown,utimensat,setxattr,lsetxattr,fsetxattr,pread64";
 
 impl Bed {
     /// A new one, restored to over ssh or not.
@@ -191,21 +189,38 @@ impl Bed {
                 effect: change["effect"].as_str().unwrap().to_owned(),
                 change,
                 calls: Vec::new(),
+                calls_there: Vec::new(),
                 began: 0.0,
             })
             .collect();
-        let log = self.shop.sandbox.dir.join("calls.log");
+        let logs = [self.scratch("calls.log"), self.scratch("calls-there.log")];
+        let sessions = self.sshd.as_ref().map(|sshd| Sessions::logging(sshd, CHANGING, &logs[1]));
         let mut held = self.start(&[]);
-        let first = held.until(|_| true).expect("a run begins");
-        held.free_logging(&format!("fdatasync,{CHANGING}"), &log);
+        held.until(|_| true).expect("a run begins");
+        held.free_logging(&format!("pread64,{CHANGING}"), &logs[0]);
         let ended = held.wait();
+        drop(sessions);
         assert_eq!(self.conclude(&ended, "rollback", || ()), "completed", "{}{}", ended.stdout, ended.stderr);
         let events = self.shop.reprise(&["operations", "log", "latest", "--json"]).expect(0).json();
-        attribute(&mut steps, events.as_array().unwrap(), first.len(), &fs::read_to_string(&log).unwrap());
+        let events = events.as_array().unwrap();
+        let called = |log: &PathBuf| calls::attribute(steps.len(), events, log);
+        let (here, there) = (called(&logs[0]), self.sshd.as_ref().map(|_| called(&logs[1])));
+        for (step, calls) in steps.iter_mut().zip(here) {
+            step.calls = calls;
+        }
+        for (step, calls) in steps.iter_mut().zip(there.into_iter().flatten()) {
+            step.calls_there = calls;
+        }
+        calls::time(&mut steps, events);
         // Whether a container makes room is only known when its turn comes, and one that has long been well is not waited for.
         let may_be_none = |step: &Step| ["set_aside", "await_healthy"].contains(&step.effect.as_str());
         steps.retain(|step| !may_be_none(step) || step.began > 0.0);
         steps
+    }
+
+    /// A file of that name for this test alone.
+    pub fn scratch(&self, name: &str) -> PathBuf {
+        self.shop.sandbox.dir.join(name)
     }
 
     /// A state directory of its own for the next case.
@@ -360,35 +375,4 @@ fn lose_more(shop: &Shop, project: &Path) {
     fs::remove_dir_all(shop.sandbox.dir.join("srv/gone")).unwrap();
     reconfigured(shop);
     shop.compose(&["up", "-d"]);
-}
-
-/// Tells each step what was called while it was at work. The log has a sync for each event after the first `known`.
-fn attribute(steps: &mut [Step], events: &[Value], known: usize, log: &str) {
-    let mut at = known;
-    let moment = |event: &Value| event["at"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
-    let beginning = moment(&events[0]);
-    for line in log.lines() {
-        let Some(call) = line.split_whitespace().nth(1).and_then(|call| call.split_once('(')) else {
-            continue;
-        };
-        if call.0 == "fdatasync" {
-            at += 1;
-            continue;
-        }
-        // Of one that it saw the end of only, strace does not know what it is.
-        if !CHANGING.split(',').any(|known| known == call.0) {
-            continue;
-        }
-        let event = &events[at - 1];
-        if let Some(step) = event["step"].as_u64().filter(|_| event["event"] == "started") {
-            let calls = &mut steps[step as usize].calls;
-            if !calls.iter().any(|known| known == call.0) {
-                calls.push(call.0.to_owned());
-            }
-        }
-    }
-    for event in events.iter().filter(|event| event["event"] == "started") {
-        let step = &mut steps[event["step"].as_u64().unwrap() as usize];
-        step.began = moment(event).duration_since(beginning).as_secs_f64();
-    }
 }

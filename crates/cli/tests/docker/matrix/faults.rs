@@ -10,6 +10,7 @@ use rustix::process::{Signal, kill_process};
 use serde_json::Value;
 
 use super::bed::{Bed, Step};
+use super::calls::Sessions;
 use super::held::{Held, newest_journal};
 use crate::remote::clients;
 use crate::support::{Ended, docker, wait_until};
@@ -137,6 +138,9 @@ impl Fault {
                 if matches!(nature, Nature::Asks | Nature::Stops | Nature::Starts) {
                     ways.push(Way::Named("the engine's"));
                 }
+                let there =
+                    step.calls_there.iter().filter(|_| matches!(nature, Nature::Extracts | Nature::Files));
+                ways.extend(there.map(|call| Way::CallThere { call: call.clone(), error }));
                 // Reading the backup; over ssh it is not this program that makes the others.
                 let (reads, others): (Vec<_>, Vec<_>) =
                     step.calls.iter().partition(|call| *call == "pread64");
@@ -173,6 +177,11 @@ pub enum Way {
     Named(&'static str),
     /// The next call of that name, of each thread, fails so.
     Call {
+        call: String,
+        error: &'static str,
+    },
+    /// The same of each process on the host over ssh, until one has failed.
+    CallThere {
         call: String,
         error: &'static str,
     },
@@ -347,6 +356,14 @@ fn failing(bed: &mut Bed, step: &Step, fault: Fault, way: &Way) -> &'static str 
     let ended = match way {
         Way::Call { call, error } => {
             held.free_failing(call, error);
+            held.wait()
+        }
+        Way::CallThere { call, error } => {
+            let (sshd, log) = (bed.sshd.as_ref().expect("a host"), bed.scratch("failing.log"));
+            let sessions = Sessions::failing(sshd, call, error, &log);
+            held.free();
+            wait_until("a call fails on the host", || sessions.have_failed() || held.has_ended());
+            drop(sessions);
             held.wait()
         }
         Way::Named("the engine's") => {

@@ -16,6 +16,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::bed::Step;
+use super::calls;
 use crate::support::{Ended, Shop, start, wait_until};
 
 /// A program that runs with `strace` at its side.
@@ -82,11 +83,8 @@ impl Held {
         states.contains(&'T') && states.iter().all(|state| matches!(state, 'T' | 't'))
     }
 
-    /// Who traces it, by process number; 0 for nobody.
     fn tracer(&self) -> i32 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
-        let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:"));
-        tracer.and_then(|pid| pid.trim().parse().ok()).unwrap_or(0)
+        calls::tracer(self.child.id())
     }
 
     /// What is recorded now of the newest operation.
@@ -149,22 +147,18 @@ impl Held {
 
     /// Halted, it goes on, with the next `call` of each thread failing with `error`.
     pub fn free_failing(&mut self, call: &str, error: &str) {
-        self.trace(
-            &["-f", "-e", &format!("inject={call}:error={error}:when=1")],
-            call,
-            Path::new("/dev/null"),
-        );
+        let mut strace = calls::tracing(call, Path::new("/dev/null"));
+        strace.args(["-e", &calls::failing(call, error)]);
+        self.trace(strace);
     }
 
     /// Halted, it goes on, and what it calls of `calls` is written to `log`.
     pub fn free_logging(&mut self, calls: &str, log: &Path) {
-        self.trace(&["-f"], calls, log);
+        self.trace(calls::tracing(calls, log));
     }
 
-    fn trace(&mut self, options: &[&str], calls: &str, log: &Path) {
+    fn trace(&mut self, mut strace: Command) {
         self.release();
-        let mut strace = Command::new("strace");
-        strace.arg("-qq").args(options).args(["-e", &format!("trace={calls}"), "-o"]).arg(log);
         self.second = Some(start(strace.args(["-p", &self.child.id().to_string()])));
         wait_until("another strace holds every thread", || {
             let tasks: BTreeSet<bool> = self

@@ -6,6 +6,7 @@
 //! breaks every step with every fault, and writes `docs/reliability.md`.
 
 mod bed;
+mod calls;
 mod engine;
 mod faults;
 mod held;
