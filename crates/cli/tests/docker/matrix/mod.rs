@@ -45,12 +45,21 @@ enum Extent {
 
 impl Extent {
     fn wanted() -> Self {
-        match std::env::var("REPRISE_MATRIX").as_deref() {
-            Err(_) => Self::Sample,
-            Ok("kinds") => Self::Kinds,
-            Ok("steps") => Self::Steps,
-            Ok("all") => Self::All,
-            Ok(other) => panic!("REPRISE_MATRIX is `{other}`, but may be `kinds`, `steps` or `all`"),
+        let Ok(wanted) = std::env::var("REPRISE_MATRIX") else { return Self::Sample };
+        let all = [Self::Sample, Self::Kinds, Self::Steps, Self::All];
+        let known = all.into_iter().find(|extent| extent.name() == wanted);
+        known.unwrap_or_else(|| {
+            panic!("REPRISE_MATRIX is `{wanted}`, but may be one of {}", all.map(Self::name).join(", "))
+        })
+    }
+
+    /// As `scripts/reliability` calls it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Sample => "sample",
+            Self::Kinds => "kinds",
+            Self::Steps => "steps",
+            Self::All => "all",
         }
     }
 
@@ -99,8 +108,10 @@ fn at_the_steps(faults: &[Fault], over_ssh: bool) {
             continue;
         }
         let mut bed = Bed::new(restore, over_ssh);
-        let steps = bed.steps();
-        for (fault, step) in faults.iter().flat_map(|fault| steps.iter().map(move |step| (*fault, step))) {
+        let mut steps = bed.steps();
+        let all = 0..steps.len();
+        for (fault, at) in faults.iter().flat_map(|fault| all.clone().map(move |at| (*fault, at))) {
+            let mut step = steps[at].clone();
             let effect = step.effect.as_str();
             assert!(
                 nature(effect).is_some(),
@@ -109,8 +120,8 @@ fn at_the_steps(faults: &[Fault], over_ssh: bool) {
             if only.as_ref().is_some_and(|(_, wanted)| *wanted != step.kind()) {
                 continue;
             }
-            if let Some(why) = fault.spares(step, over_ssh) {
-                note(results.as_ref(), step, fault, over_ssh, &format!("– {why}"));
+            if let Some(why) = fault.spares(&step, over_ssh) {
+                note(results.as_ref(), &step, fault, over_ssh, &format!("– {why}"));
                 continue;
             }
             let is_first = extent.has(effect, fault, over_ssh) && met.insert((fault.title(), step.kind()));
@@ -123,21 +134,23 @@ fn at_the_steps(faults: &[Fault], over_ssh: bool) {
             if is_passed_over {
                 continue;
             }
-            let ways = fault.ways(step, over_ssh);
-            for way in &ways[extent.of(&ways, step)] {
-                let what = format!("{fault:?}, {way:?}, at {}", faults::name(step));
+            let ways = fault.ways(&step, over_ssh);
+            for way in &ways[extent.of(&ways, &step)] {
+                let what = format!("{fault:?}, {way:?}, at {}", faults::name(&step));
                 let began = Instant::now();
-                let ended = catch_unwind(AssertUnwindSafe(|| strike(&mut bed, step, fault, way)));
+                let ended = catch_unwind(AssertUnwindSafe(|| strike(&mut bed, &step, fault, way)));
                 let how = ended.as_ref().unwrap_or(&"FAILED");
                 let seconds = began.elapsed().as_secs_f64();
                 let _ = writeln!(std::io::stderr(), "{what}: {how} ({seconds:.1} s)");
-                note(results.as_ref(), step, fault, over_ssh, how);
+                note(results.as_ref(), &step, fault, over_ssh, how);
                 if let Err(panic) = ended {
                     let why = panic.downcast_ref::<String>().map_or("", String::as_str);
                     let _ = writeln!(std::io::stderr(), "{why}");
                     failures.push(format!("{what}:\n{why}"));
-                    // Nobody knows how it was left.
+                    // Nobody knows how it was left; in another everything has another name.
                     bed = Bed::new(restore, over_ssh);
+                    steps = bed.steps();
+                    step = steps[at].clone();
                 }
             }
         }
@@ -148,7 +161,7 @@ fn at_the_steps(faults: &[Fault], over_ssh: bool) {
 fn note(results: Option<&PathBuf>, step: &Step, fault: Fault, over_ssh: bool, ended: &str) {
     let Some(results) = results else { return };
     let line = serde_json::json!({
-        "kind": step.kind(), "fault": fault.title(), "ssh": over_ssh, "ended": ended,
+        "kind": step.kind(), "fault": fault.title(), "ssh": over_ssh, "extent": Extent::wanted().name(), "ended": ended,
     });
     let mut file = OpenOptions::new().create(true).append(true).open(results).expect("a file for results");
     writeln!(file, "{line}").expect("results are written");
