@@ -43,6 +43,8 @@ pub struct SpaceNeed {
     pub path: PathBuf,
     /// Bytes needed, what is replaced being kept.
     pub needed: u64,
+    /// Bytes needed if all differs of the trees of which only that is written; else as many as are needed.
+    pub at_most: u64,
     /// Bytes free when the plan was made.
     pub free: u64,
 }

@@ -25,7 +25,8 @@ pub fn show(plan: &Plan, previews: &[Preview], ui: &Ui) {
         }
     };
     let space = plan.space.iter().map(|space| {
-        let message = Message::new("plan-space-of").bytes("needed", space.needed).bytes("free", space.free);
+        let key = if space.at_most > space.needed { "plan-space-up-to" } else { "plan-space-of" };
+        let message = Message::new(key).bytes("needed", space.at_most).bytes("free", space.free);
         ("plan-space", ui.text(&message.text("path", space.path.display())))
     });
     let rows = [

@@ -2,6 +2,7 @@
 //! is kept: all of it is needed at once.
 
 use std::collections::BTreeMap;
+use std::ops::AddAssign;
 use std::path::Path;
 
 use reprise_engine::SpaceNeed;
@@ -12,10 +13,37 @@ use super::estimate::footprint;
 use super::mirror::Put;
 use super::survey::Site;
 
-/// What is needed of one file system.
-pub(super) struct Need<'a> {
+/// What something takes of a file system.
+#[derive(Debug, Clone, Copy, Default)]
+struct Room {
     bytes: u64,
     entries: u64,
+    /// Bytes besides, if all differs of the trees of which only that is written.
+    perhaps: u64,
+}
+
+impl Room {
+    fn of(bytes: u64, entries: u64) -> Self {
+        Self { bytes, entries, perhaps: 0 }
+    }
+
+    /// Bytes, if all differs that may.
+    fn at_most(self) -> u64 {
+        self.bytes.saturating_add(self.perhaps)
+    }
+}
+
+impl AddAssign for Room {
+    fn add_assign(&mut self, more: Self) {
+        self.bytes += more.bytes;
+        self.entries += more.entries;
+        self.perhaps += more.perhaps;
+    }
+}
+
+/// What is needed of one file system.
+pub(super) struct Need<'a> {
+    room: Room,
     /// The first place there.
     path: &'a Path,
     space: &'a Space,
@@ -24,20 +52,25 @@ pub(super) struct Need<'a> {
 }
 
 /// What `sites` need of each file system.
-/// What differs from the archive is known when it was compared, so trees of which only that is written count as nothing.
+/// What differs from the archive is known when it was compared: of trees of which only that is written, only what they need at
+/// most is known.
 pub(super) fn needs<'a>(sites: &'a [Site], puts: &[Put]) -> Vec<Need<'a>> {
     let mut systems: BTreeMap<u64, Need<'a>> = BTreeMap::new();
-    let mut add = |path: &'a Path, space: &'a Space, (bytes, entries): (u64, u64), advice| {
-        let none = Need { bytes: 0, entries: 0, path, space, advice };
-        let need = systems.entry(space.device).or_insert(none);
-        need.bytes += bytes;
-        need.entries += entries;
+    let mut add = |path: &'a Path, space: &'a Space, room: Room, advice| {
+        let none = Need { room: Room::default(), path, space, advice };
+        systems.entry(space.device).or_insert(none).room += room;
     };
-    for (site, put) in sites.iter().zip(puts).filter(|(_, put)| put.is_staged()) {
-        let comes = (footprint(site.item.bytes, site.item.entries), site.item.entries);
+    for (site, put) in sites.iter().zip(puts) {
+        let comes = Room::of(footprint(site.item.bytes, site.item.entries), site.item.entries);
         match &site.outside {
+            // A snapshot that keeps what is there counts its room itself.
+            _ if !put.is_staged() && site.under.is_some() => {}
+            _ if !put.is_staged() => {
+                let perhaps = Room { perhaps: comes.bytes, ..Room::default() };
+                add(&site.target, &site.space, perhaps, "no-space-advice");
+            }
             Some(outside) if put.is_filled() => {
-                let is = (outside.bytes, outside.entries);
+                let is = Room::of(outside.bytes, outside.entries);
                 let beside = site.target.parent().unwrap_or(&site.target);
                 add(beside, &outside.space, comes, "no-space-beside-advice");
                 // Where something else protects it, there is no copy.
@@ -45,37 +78,39 @@ pub(super) fn needs<'a>(sites: &'a [Site], puts: &[Put]) -> Vec<Need<'a>> {
                     add(beside, &outside.space, is, "no-space-beside-advice");
                 }
                 // What is there goes before anything comes, and the other way round on the way back.
-                let more = if outside.frees() {
-                    (comes.0.saturating_sub(is.0), comes.1.saturating_sub(is.1))
-                } else {
-                    (comes.0.max(is.0), comes.1.max(is.1))
-                };
+                let more: fn(u64, u64) -> u64 = if outside.frees() { u64::saturating_sub } else { u64::max };
+                let more = Room::of(more(comes.bytes, is.bytes), more(comes.entries, is.entries));
                 add(&site.target, &site.space, more, "no-space-beside-advice");
             }
             _ => add(&site.target, &site.space, comes, "no-space-advice"),
         }
     }
-    systems.into_values().filter(|need| need.bytes > 0).collect()
+    systems.into_values().filter(|need| need.room.at_most() > 0).collect()
 }
 
 impl Need<'_> {
     /// For the plan.
     pub fn shown(&self) -> SpaceNeed {
-        let Need { bytes, path, space, .. } = *self;
-        SpaceNeed { path: path.to_owned(), needed: bytes, free: space.free_bytes }
+        let Need { room, path, space, .. } = *self;
+        let (needed, at_most) = (room.bytes, room.at_most());
+        SpaceNeed { path: path.to_owned(), needed, at_most, free: space.free_bytes }
     }
 
-    /// What is missing, if something is.
+    /// What is missing, or may be, if something is.
     pub fn finding(&self) -> Option<Finding> {
-        let Need { bytes, entries, path, space, advice } = *self;
-        let message = if bytes > space.free_bytes {
-            Message::new("no-space").bytes("needed", bytes).bytes("free", space.free_bytes)
-        } else if entries > space.free_inodes {
-            Message::new("no-inodes").count("needed", entries).count("free", space.free_inodes)
+        let Need { room, path, space, advice } = *self;
+        let of_bytes = |key, bytes| Message::new(key).bytes("needed", bytes).bytes("free", space.free_bytes);
+        let (severity, message, advice) = if room.bytes > space.free_bytes {
+            (Severity::Blocker, of_bytes("no-space", room.bytes), advice)
+        } else if room.entries > space.free_inodes {
+            let message = Message::new("no-inodes").count("needed", room.entries);
+            (Severity::Blocker, message.count("free", space.free_inodes), advice)
+        } else if room.at_most() > space.free_bytes {
+            (Severity::Warning, of_bytes("space-unsure", room.at_most()), "space-unsure-advice")
         } else {
             return None;
         };
-        let finding = Finding::new(Severity::Blocker, message.text("path", path.display()));
+        let finding = Finding::new(severity, message.text("path", path.display()));
         Some(finding.advise(Message::new(advice)))
     }
 }

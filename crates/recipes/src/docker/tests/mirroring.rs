@@ -1,7 +1,7 @@
 //! How trees take their places where they cannot, or need not, be exchanged as a whole; and what protects them.
 
 use reprise_engine::{Change, Keep, Mirror, Snapshot, SnapshotKind, Way};
-use reprise_model::{Manner, Protect};
+use reprise_model::{Manner, Protect, Severity};
 
 use super::super::{Outside, Under};
 use super::*;
@@ -71,7 +71,17 @@ fn without_room_for_two_copies_it_is_blocked_unless_only_what_differs_is_asked_f
     shop.choice.manner = Manner::OnlyChanged;
     let plan = shop.plan();
     assert_eq!(plan.blockers().count(), 0);
-    assert!(plan.space.is_empty(), "how much differs is known when it was compared");
+    // How much differs is known when it was compared.
+    let unsure = plan.findings.iter().find(|finding| finding.code() == "space-unsure").expect("a warning");
+    assert_eq!(unsure.severity, Severity::Warning);
+    assert!(plan.space.iter().all(|space| space.needed == 0 && space.at_most > space.free));
+    for site in &mut shop.facts.sites {
+        site.space.free_bytes = GIB;
+    }
+    assert!(!shop.codes().contains(&"space-unsure".to_owned()));
+    for site in &mut shop.facts.sites {
+        site.space.free_bytes = 80 << 20;
+    }
     assert!(mirrors(&plan).iter().all(|mirror| mirror.keep == Keep::InStore));
 
     shop.facts.host = "other".into();
