@@ -27,7 +27,8 @@ pub use command::{Command, Output, quote, run_local, run_local_unless};
 pub use docker::commands as docker_commands;
 pub use docker::{
     Blueprint, Compose, ComposeForm, ComposeProject, Container, Docker, DockerCli, Endpoint, Engine, Health,
-    Mount, NetworkSpec, ObjectKind, PortBinding, Run, Subnet, Volume, VolumeSpec, may_be_id, reachable,
+    Mount, NetworkSpec, ObjectKind, PortBinding, Protocol, Run, Subnet, Volume, VolumeSpec, may_be_id,
+    reachable,
 };
 pub use error::{Error, Result};
 pub(crate) use host::absolute_mounts;

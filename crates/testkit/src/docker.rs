@@ -110,7 +110,7 @@ impl SimContainer {
     /// The same with a port of the host that leads into it.
     #[must_use]
     pub fn publishing(mut self, port: u16) -> Self {
-        self.container.ports.push(PortBinding { address: String::new(), port });
+        self.container.ports.push(PortBinding::tcp("", port));
         self
     }
 

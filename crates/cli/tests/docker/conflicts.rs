@@ -1,6 +1,7 @@
 //! What else is on the host: other containers, other operations, or nothing of the shop any more.
 
 use std::fs;
+use std::net::UdpSocket;
 use std::process::Command;
 
 use crate::support::{Damage, OWNER_LABEL, Shop, Tree, assert_same, docker, owner, run, start, wait_until};
@@ -111,6 +112,51 @@ fn an_environment_that_is_lost_comes_back_from_nothing_and_goes_again() {
     let made = ids();
     run(Command::new("docker-compose").args(["up", "-d"]).current_dir(&project)).expect(0);
     assert_eq!(made, ids(), "Compose takes them for its own");
+}
+
+#[test]
+fn a_port_that_something_else_has_is_told_before_anything_changes() {
+    let shop = Shop::of_files_unsaved();
+    let compose = shop.project.join("docker-compose.yml");
+    let text = fs::read_to_string(&compose).unwrap();
+    let (first, last, socket) = (0..100)
+        .find_map(|_| {
+            let first = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let last = first.checked_add(1)?;
+            UdpSocket::bind(("127.0.0.1", last)).ok().map(|socket| (first, last, socket))
+        })
+        .expect("two ports of UDP that come one after the other");
+    let web = "      - \"127.0.0.1:${WEB_PORT}:80\"\n";
+    let range = format!("{web}      - \"127.0.0.1:{first}-{last}:70-71/udp\"\n");
+    fs::write(&compose, text.replace(web, &range)).unwrap();
+    shop.back_up("nightly");
+    shop.compose(&["down", "--volumes"]);
+    fs::remove_dir_all(shop.project.parent().unwrap()).unwrap();
+    let gone = shop.objects();
+
+    let front = format!("{}_front_1", shop.name);
+    let refused = shop.restore(&[]).expect(2).says(&["port-listening", &format!("{last}/udp"), &front]);
+    assert!(!refused.stderr.contains(&format!("{first}/udp")), "{}", refused.stderr);
+    drop(socket);
+    let holder = format!("{}-holder", shop.name);
+    let label = format!("{OWNER_LABEL}={}", owner());
+    let hold = |protocol: &str| {
+        let port = format!("127.0.0.1:{first}:9/{protocol}");
+        docker(["run", "-d", "--name", &holder, "--label", &label, "-p", &port, "reprise-test/web:1"]);
+    };
+    hold("udp");
+    shop.restore(&[]).expect(2).says(&["port-taken", &format!("{first}/udp"), &holder]);
+    docker(["rm", "-f", &holder]);
+    shop.expect_nothing_begun();
+    // TCP has ports of its own.
+    hold("tcp");
+    shop.restore(&[]).expect(0);
+    assert!(shop.page("index.html").contains("<h1>The shop</h1>"));
+    let ports = docker(["port", &front]);
+    assert!(ports.contains(&format!("71/udp -> 127.0.0.1:{last}")), "{ports}");
+    shop.reprise(&["operations", "rollback", "latest", "--yes"]).expect(0);
+    docker(["rm", "-f", &holder]);
+    assert_eq!(shop.objects(), gone);
 }
 
 #[test]

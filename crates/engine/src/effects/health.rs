@@ -59,7 +59,7 @@ impl AwaitHealthy {
         if container.health != Health::None || !container.running {
             return Ok(None);
         }
-        for PortBinding { address, port } in &self.ports {
+        for PortBinding { address, port, .. } in &self.ports {
             if cx.host.docker().answers(address, *port)? == Some(false) {
                 return Ok(Some(format!("nothing answers on port {port}")));
             }
@@ -159,7 +159,7 @@ impl Effect for AwaitHealthy {
         let (name, limit, stable) = (quote(&self.container), self.limit_seconds, self.stable_seconds);
         script.needs_health_check();
         let mut checks = vec![format!("await_healthy {name} {limit} {stable} {}", u8::from(self.may_end))];
-        for PortBinding { address, port } in &self.ports {
+        for PortBinding { address, port, .. } in &self.ports {
             checks.push(format!("await_port {name} {limit} {} {port}", quote(reachable(address))));
         }
         if !self.ask.is_empty() {

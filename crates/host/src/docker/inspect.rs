@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Deserializer};
 
-use super::{Health, Mount, PortBinding};
+use super::{Health, Mount, PortBinding, Protocol};
 
 /// Docker writes `null` for an empty list or map.
 fn nullable<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(from: D) -> Result<T, D::Error> {
@@ -123,9 +123,12 @@ impl From<Container> for super::Container {
         let modes = [&from.host_config.network_mode, &from.host_config.ipc_mode, &from.host_config.pid_mode];
         let joins =
             modes.into_iter().filter_map(|mode| mode.strip_prefix("container:")).map(str::to_owned).collect();
-        // Whether anything answers is not known of the others, and TCP's and UDP's ports are not each other's.
-        let is_tcp = |(inside, _): &(String, Option<Vec<Binding>>)| inside.ends_with("/tcp");
-        let ports = from.host_config.port_bindings.into_iter().filter(is_tcp).filter_map(|it| it.1).flatten();
+        let ports = from.host_config.port_bindings.into_iter().flat_map(|(inside, bindings)| {
+            let protocol =
+                inside.split_once('/').map_or(Some(Protocol::Tcp), |(_, name)| Protocol::named(name));
+            let bindings = bindings.into_iter().flatten();
+            bindings.filter_map(move |binding| Some((binding, protocol?)))
+        });
         Self {
             id: from.id,
             name: from.name.trim_start_matches('/').to_owned(),
@@ -158,7 +161,10 @@ impl From<Container> for super::Container {
                 })
                 .collect(),
             ports: ports
-                .filter_map(|b| Some(PortBinding { address: b.host_ip, port: b.host_port.parse().ok()? }))
+                .filter_map(|(at, protocol)| {
+                    // Of a range the engine takes one that is free.
+                    Some(PortBinding { address: at.host_ip, port: at.host_port.parse().ok()?, protocol })
+                })
                 .collect(),
             labels: from.config.labels,
         }

@@ -10,6 +10,7 @@ mod line;
 mod network;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -97,6 +98,31 @@ impl Mount {
     }
 }
 
+/// What a port is a port of: each has its own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// The Transmission Control Protocol.
+    #[default]
+    Tcp,
+    /// The User Datagram Protocol.
+    Udp,
+    /// The Stream Control Transmission Protocol.
+    Sctp,
+}
+
+impl Protocol {
+    /// The one that Docker and Compose call `name`; nothing for none that Docker publishes.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "tcp" => Some(Self::Tcp),
+            "udp" => Some(Self::Udp),
+            "sctp" => Some(Self::Sctp),
+            _ => None,
+        }
+    }
+}
+
 /// A port of the host that leads into a container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PortBinding {
@@ -104,16 +130,36 @@ pub struct PortBinding {
     pub address: String,
     /// The port on the host.
     pub port: u16,
+    /// What it is a port of.
+    #[serde(default)]
+    pub protocol: Protocol,
 }
 
 impl PortBinding {
+    /// A port of TCP.
+    pub fn tcp(address: &str, port: u16) -> Self {
+        Self { address: address.to_owned(), port, protocol: Protocol::Tcp }
+    }
+
     /// Whether only one of the two can be had: the same port of one address, or of one and of all.
     pub fn clashes(&self, other: &Self) -> bool {
         let address = |it: &Self| it.address.parse::<IpAddr>().ok().map(|it| it.to_canonical());
         let is_one = |it: &IpAddr| !it.is_unspecified();
         // What is no address is a name of one, or nothing: any may be meant.
         let (one, two) = (address(self).filter(is_one), address(other).filter(is_one));
-        self.port == other.port && (one.is_none() || two.is_none() || one == two)
+        (self.port, self.protocol) == (other.port, other.protocol)
+            && (one.is_none() || two.is_none() || one == two)
+    }
+}
+
+/// The port as Docker writes it: `8080`, `53/udp`.
+impl fmt::Display for PortBinding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.protocol {
+            Protocol::Tcp => write!(f, "{}", self.port),
+            Protocol::Udp => write!(f, "{}/udp", self.port),
+            Protocol::Sctp => write!(f, "{}/sctp", self.port),
+        }
     }
 }
 
@@ -144,7 +190,7 @@ pub struct Container {
     pub health: Health,
     /// What it mounts.
     pub mounts: Vec<Mount>,
-    /// Ports of TCP published on the host.
+    /// Ports published on the host.
     pub ports: Vec<PortBinding>,
     /// Its labels.
     pub labels: BTreeMap<String, String>,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use reprise_engine::AwaitHealthy;
-use reprise_host::{Container, Health, Host, PortBinding};
+use reprise_host::{Container, Health, Host, PortBinding, Protocol};
 use reprise_model::{Finding, Message, Severity};
 
 use super::survey::{Facts, Site, SurveyError};
@@ -53,7 +53,8 @@ pub(super) fn look(
         let mut wellbeing =
             Wellbeing { unhealthy: container.health == Health::Unhealthy, ..Wellbeing::default() };
         if container.health == Health::None {
-            for binding in &container.ports {
+            // Whether anything answers is not known of the others.
+            for binding in container.ports.iter().filter(|it| it.protocol == Protocol::Tcp) {
                 if host.docker().answers(&binding.address, binding.port)? == Some(true) {
                     wellbeing.ports.push(binding.clone());
                 }

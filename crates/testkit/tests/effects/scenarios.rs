@@ -404,7 +404,7 @@ fn containers() -> Vec<(&'static str, Make)> {
                 container: "web".to_owned(),
                 limit_seconds: 60,
                 stable_seconds: 3,
-                ports: vec![PortBinding { address: String::new(), port: 8080 }],
+                ports: vec![PortBinding::tcp("", 8080)],
                 ask: vec![vec!["it has none".to_owned()], vec!["ask".to_owned()]],
                 ..AwaitHealthy::default()
             })

@@ -92,7 +92,7 @@ fn ports(facts: &Facts, stopping: &BTreeSet<&str>, remade: &Remade) -> Vec<Findi
             }
             None => continue,
         };
-        let message = message.text("port", wanted.port).text("container", wanted_by);
+        let message = message.text("port", wanted).text("container", wanted_by);
         found.push(Finding::new(Severity::Blocker, message).advise(Message::new("port-taken-advice")));
     }
     found

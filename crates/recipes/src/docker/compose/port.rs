@@ -1,4 +1,8 @@
-//! The short form of a port: `[[HOST_IP:]PUBLISHED:]TARGET[/PROTOCOL]`.
+//! Ports: their short form `[[HOST_IP:]PUBLISHED:]TARGET[/PROTOCOL]`, and what they take of the host.
+
+use std::ops::RangeInclusive;
+
+use reprise_host::{PortBinding, Protocol};
 
 use super::dotenv::Variables;
 use super::interpolate::{Interpolated, interpolate};
@@ -33,6 +37,29 @@ pub(super) fn parse_short(raw: &str, variables: &Variables) -> Option<Port> {
         }
     };
     Some(Port { host_ip: host_ip.map(make), published: published.map(make), target: make(target), protocol })
+}
+
+impl Port {
+    /// The ports of the host that it takes, as far as they are known and fixed: where a range leads to a single port,
+    /// the engine takes one that is free.
+    pub fn bindings(&self) -> Vec<PortBinding> {
+        let fixed = || {
+            let protocol = Protocol::named(self.protocol.as_deref().unwrap_or("tcp"))?;
+            let (published, target) = (range(self.published.as_ref()?)?, range(&self.target)?);
+            let address = self.host_ip.as_ref().and_then(Interpolated::known).unwrap_or_default();
+            let is_fixed = *published.start() > 0 && published.clone().count() == target.count();
+            let binding = move |port| PortBinding { address: address.to_owned(), port, protocol };
+            is_fixed.then(|| published.map(binding).collect())
+        };
+        fixed().unwrap_or_default()
+    }
+}
+
+/// A port, or a first and a last one.
+fn range(text: &Interpolated) -> Option<RangeInclusive<u16>> {
+    let text = text.known()?;
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    Some(first.trim().parse().ok()?..=last.trim().parse().ok()?)
 }
 
 /// Cuts at the last colon outside `${…}` and `[…]`.
@@ -74,5 +101,22 @@ mod tests {
         assert_eq!(show("[::1]:6000-6005:7000-7005"), "::1|6000-6005|7000-7005|");
         assert_eq!(show("${PORT}:443"), "|8443|443|");
         assert_eq!(show("${NO:?x:y}:443"), "|${NO:?x:y}|443|");
+    }
+
+    #[test]
+    fn ports_that_are_fixed_take_those_of_the_host() {
+        let takes = |raw: &str| {
+            let bindings = parse_short(raw, &Variables::default()).unwrap().bindings();
+            let shown = bindings.iter().map(|it| format!("{}:{it}", it.address));
+            shown.collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(takes("8080:80"), ":8080");
+        assert_eq!(takes("127.0.0.1:53:53/udp"), "127.0.0.1:53/udp");
+        assert_eq!(takes("9000-9002:7000-7002"), ":9000 :9001 :9002");
+        for open in
+            ["80", "0:80", "9000-9010:80", "9000-9001:80-82", "${PORT}:80", "1:1/x", "9-8:9-8", "70000:80"]
+        {
+            assert_eq!(takes(open), "", "{open}");
+        }
     }
 }

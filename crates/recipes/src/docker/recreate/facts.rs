@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use reprise_host::{Host, NetworkSpec, ObjectKind, PortBinding, VolumeSpec};
+use reprise_host::{Host, NetworkSpec, ObjectKind, PortBinding, Protocol, VolumeSpec};
 use reprise_model::{Choice, Contents, Destination};
 use serde_json::Value;
 
@@ -133,21 +133,30 @@ fn there(
     Ok(making)
 }
 
-/// Where something listens for TCP; nothing where the kernel does not tell.
+/// Where something listens; nothing where the kernel does not tell.
 fn listening(host: &dyn Host) -> Vec<PortBinding> {
-    let tables = ["/proc/net/tcp", "/proc/net/tcp6"];
-    let text = tables.iter().filter_map(|table| host.read(Path::new(table), 16 << 20).ok());
-    text.flat_map(|table| listeners(&String::from_utf8_lossy(&table))).collect()
+    let tables = [
+        ("/proc/net/tcp", Protocol::Tcp),
+        ("/proc/net/tcp6", Protocol::Tcp),
+        ("/proc/net/udp", Protocol::Udp),
+        ("/proc/net/udp6", Protocol::Udp),
+    ];
+    let read = |(table, protocol)| Some((host.read(Path::new(table), 16 << 20).ok()?, protocol));
+    let tables = tables.into_iter().filter_map(read);
+    tables.flat_map(|(table, protocol)| listeners(&String::from_utf8_lossy(&table), protocol)).collect()
 }
 
 /// Those of one of the kernel's tables (`proc_pid_net(5)`).
-fn listeners(table: &str) -> Vec<PortBinding> {
+fn listeners(table: &str, protocol: Protocol) -> Vec<PortBinding> {
+    // A socket that is bound to an address and connected to none is in the state of one that is closed, as there is no
+    // listening in UDP (`TCP_LISTEN` and `TCP_CLOSE` in the kernel's net/tcp_states.h).
+    let listens = if protocol == Protocol::Tcp { "0A" } else { "07" };
     let listener = |line: &str| {
         let mut fields = line.split_whitespace().skip(1);
         let (local, state) = (fields.next()?, fields.nth(1)?);
         let (address, port) = local.rsplit_once(':')?;
-        let port = u16::from_str_radix(port, 16).ok().filter(|_| state == "0A")?;
-        Some(PortBinding { address: address_of(address)?.to_string(), port })
+        let port = u16::from_str_radix(port, 16).ok().filter(|_| state == listens)?;
+        Some(PortBinding { address: address_of(address)?.to_string(), port, protocol })
     };
     table.lines().filter_map(listener).collect()
 }
@@ -224,12 +233,19 @@ mod tests {
             line(&format!("{mapped}:01BB"), "0A"),
             line("00000000000000000000000000000000:1F91", "0A"),
         ];
-        let at = |address: &str, port| PortBinding { address: address.to_owned(), port };
-        let found = listeners(&table.concat());
+        let at = PortBinding::tcp;
+        let found = listeners(&table.concat(), Protocol::Tcp);
         assert_eq!(found, [at("127.0.0.53", 53), at("::ffff:192.0.2.1", 443), at("::", 8081)]);
         assert!(found[1].clashes(&at("192.0.2.1", 443)) && !found[1].clashes(&at("192.0.2.2", 443)));
         assert!(found[0].clashes(&at("", 53)) && found[2].clashes(&at("192.0.2.2", 8081)));
         assert!(!found[0].clashes(&at("192.0.2.1", 53)), "a resolver of its own is in nobody's way");
+        let table = [
+            line(&format!("{}:0035", word([127, 0, 0, 53])), "07"),
+            line(&format!("{}:A000", word([192, 0, 2, 1])), "01"),
+        ];
+        let found = listeners(&table.concat(), Protocol::Udp);
+        assert_eq!(found, [PortBinding { protocol: Protocol::Udp, ..at("127.0.0.53", 53) }]);
+        assert!(!found[0].clashes(&at("", 53)), "TCP has its own ports");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use reprise_engine::{Change, ComposeCreate, Service as OfProject, SetAside};
 use reprise_host::{ComposeForm, ComposeProject, Container, Host, PortBinding};
 use reprise_model::{Finding, Message, Severity};
 
-use super::super::compose::{ComposeFile, Condition, Service, project_volumes};
+use super::super::compose::{ComposeFile, Condition, Port, Service, project_volumes};
 use super::super::files::{Texts, within};
 use super::super::plan::kept_beside;
 use super::super::request::Request;
@@ -335,14 +335,7 @@ impl Project {
             .collect();
         for (name, service) in &self.services {
             let ports = all[service.as_str()].iter().flat_map(|service| &service.ports);
-            let ports =
-                ports.filter(|port| port.protocol.as_deref().is_none_or(|protocol| protocol == "tcp"));
-            let published = ports.filter_map(|it| {
-                let port = it.published.as_ref()?.known()?.parse().ok()?;
-                let address = it.host_ip.as_ref().and_then(|address| address.known()).unwrap_or_default();
-                Some(PortBinding { address: address.to_owned(), port })
-            });
-            self.ports.extend(published.map(|port| (port, name.clone())));
+            self.ports.extend(ports.flat_map(Port::bindings).map(|port| (port, name.clone())));
             let image =
                 all[service.as_str()].iter().rev().find_map(|service| service.image.as_ref()?.known());
             self.images.extend(image.map(|image| (name.clone(), image.to_owned())));

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use reprise_engine::{Change, CreateContainer, OPERATION_LABEL, RecordedTexts};
-use reprise_host::{Blueprint, Command, PortBinding};
+use reprise_host::{Blueprint, Command, PortBinding, Protocol};
 use reprise_model::{Finding, Message, RestoreType, Severity};
 use serde_json::Value;
 
@@ -185,10 +185,14 @@ fn environment(at: usize, request: &Request<'_>, record: &Record) -> RecordedTex
 
 fn ports(container: &Value) -> impl Iterator<Item = PortBinding> + '_ {
     let bindings = container.pointer("/HostConfig/PortBindings").and_then(Value::as_object);
-    let of_tcp = bindings.into_iter().flatten().filter(|(inside, _)| inside.ends_with("/tcp"));
-    let bindings = of_tcp.filter_map(|(_, bindings)| bindings.as_array()).flatten();
-    bindings.filter_map(|binding| {
-        let port = text(binding, "/HostPort").parse().ok()?;
-        Some(PortBinding { address: text(binding, "/HostIp").to_owned(), port })
+    let bindings = bindings.into_iter().flatten().filter_map(|(inside, bindings)| {
+        let protocol = Protocol::named(inside.split_once('/').map_or("tcp", |(_, name)| name))?;
+        Some((bindings.as_array()?, protocol))
+    });
+    bindings.flat_map(|(bindings, protocol)| {
+        bindings.iter().filter_map(move |binding| {
+            let port = text(binding, "/HostPort").parse().ok()?;
+            Some(PortBinding { address: text(binding, "/HostIp").to_owned(), port, protocol })
+        })
     })
 }

@@ -1,7 +1,7 @@
 //! What is made anew, and what is waited for.
 
 use reprise_engine::{AwaitHealthy, Change};
-use reprise_host::{Compose, ComposeForm, ComposeProject, PortBinding};
+use reprise_host::{Compose, ComposeForm, ComposeProject, PortBinding, Protocol};
 use reprise_model::Severity;
 use serde_json::json;
 
@@ -27,7 +27,7 @@ impl Shop {
             },
             services: names.iter().map(|name| ((*name).to_owned(), service(name))).collect(),
             waits: self.facts.dependencies.clone(),
-            ports: vec![(PortBinding { address: String::new(), port: 8080 }, "shop_web_1".to_owned())],
+            ports: vec![(PortBinding::tcp("", 8080), "shop_web_1".to_owned())],
             missing_images: Vec::new(),
             volumes_elsewhere: std::collections::BTreeSet::new(),
             unknown_variables: std::collections::BTreeSet::new(),
@@ -134,7 +134,7 @@ fn without_its_image_or_when_asked_nothing_is_made() {
 fn a_port_that_something_else_has_forbids_making_its_container() {
     let mut shop = Shop::new();
     shop.lost();
-    let at = |address: &str, port| PortBinding { address: address.to_owned(), port };
+    let at = PortBinding::tcp;
     shop.facts.making.listening = vec![at("127.0.0.1", 8080)];
     assert_eq!(shop.codes()[0], "port-listening");
     shop.facts.containers[0].ports = vec![at("", 8080)];
@@ -143,6 +143,16 @@ fn a_port_that_something_else_has_forbids_making_its_container() {
     shop.facts.making.projects[0].ports[0].0 = at("192.0.2.1", 8080);
     shop.facts.containers[0].ports = vec![at("192.0.2.2", 8080), at("", 8081)];
     assert_eq!(shop.plan().blockers().count(), 0);
+    // So is the same one of another protocol.
+    let of_udp = |address| PortBinding { protocol: Protocol::Udp, ..at(address, 8080) };
+    shop.facts.making.listening = vec![of_udp("192.0.2.1")];
+    assert_eq!(shop.plan().blockers().count(), 0);
+    let mut udp = shop.facts.making.projects[0].ports.clone();
+    udp[0].0 = of_udp("192.0.2.1");
+    shop.facts.making.projects[0].ports.extend(udp);
+    assert_eq!(shop.codes()[0], "port-listening");
+    assert!(shop.plan().blockers().any(|it| format!("{it:?}").contains("8080/udp")));
+    shop.facts.making.projects[0].ports.pop();
     shop.facts.making.listening.push(at("::", 8080));
     assert_eq!(shop.codes()[0], "port-listening");
     // Present containers have theirs already.
@@ -331,7 +341,7 @@ fn a_volume_whose_data_lay_elsewhere_is_not_filled() {
 #[test]
 fn what_answered_before_is_asked_again_and_what_was_not_well_is_only_told() {
     let mut shop = Shop::new();
-    let port = PortBinding { address: "127.0.0.1".to_owned(), port: 8080 };
+    let port = PortBinding::tcp("127.0.0.1", 8080);
     let well = Wellbeing { ports: vec![port.clone()], ..Wellbeing::default() };
     shop.facts.making.wellbeing.insert("shop_web_1".to_owned(), well);
     let unwell = Wellbeing { unhealthy: true, ..Wellbeing::default() };
