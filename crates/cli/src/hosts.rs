@@ -10,15 +10,12 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use reprise_host::{Destination, Exchange, Host, HostKey, LocalHost, Settings, SshHost, pin};
+use reprise_host::{Destination, Exchange, HERE, Host, HostKey, LocalHost, Settings, SshHost, pin};
 use serde::{Deserialize, Serialize};
 
 use crate::env::Env;
 use crate::failure::Failure;
 use crate::ui::one_line;
-
-/// What this machine is called in plans.
-pub const HERE: &str = "localhost";
 
 /// What a host is called.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -92,7 +92,7 @@ impl Claimed {
 }
 
 fn take_here(claim: &Claim) -> Result<Holder> {
-    patiently(claim, "localhost", || {
+    patiently(claim, crate::HERE, || {
         let mut sh = Command::new("sh");
         sh.args(["-c", SCRIPT, "sh", &claim.operation, MARK]).env("LC_ALL", "C");
         sh.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);

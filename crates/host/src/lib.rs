@@ -33,7 +33,7 @@ pub use docker::{
 pub use error::{Error, Result};
 pub(crate) use host::absolute_mounts;
 pub use host::{BTRFS_SUBVOLUME, Disk, FileKind, Host, Inode, Space, Stat, Tree, Unpack, Unpacked};
-pub use local::LocalHost;
+pub use local::{HERE, LocalHost};
 pub use overlay::OverlayHost;
 pub use ssh::{
     BadDestination, Destination, Exchange, Facts, HostKey, Settings, SshHost, Trouble, make_identity, pin,

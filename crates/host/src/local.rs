@@ -20,6 +20,9 @@ use crate::{
     Space, Stat, Tree, here, run_local, run_local_unless,
 };
 
+/// What this machine is called in plans.
+pub const HERE: &str = "localhost";
+
 /// This machine, its files as the process may touch them, and the Docker engine that `docker` reaches.
 #[derive(Debug, Clone)]
 pub struct LocalHost {
@@ -69,7 +72,7 @@ impl Default for LocalHost {
 
 impl Host for LocalHost {
     fn name(&self) -> &'static str {
-        "localhost"
+        HERE
     }
 
     fn user(&self) -> u32 {

@@ -207,7 +207,7 @@ fn print_script(plan: &Plan, detail: ScriptArg, ui: &Ui) -> Result<Exit, Failure
         return Err(Failure::new(format!("{} cannot be restored by a script: {why}", path.display()))
             .hint("leave out --script; or leave out --merge, --only-changed and --protect where what is restored is no mount point"));
     }
-    if plan.host != hosts::HERE {
+    if plan.host != reprise_host::HERE {
         let note = Message::new("script-elsewhere").text("host", &plan.host);
         Ui::note(&ui.text(&note.text("repository", &plan.source.repository)));
     }

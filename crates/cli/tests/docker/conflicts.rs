@@ -135,7 +135,11 @@ fn a_port_that_something_else_has_is_told_before_anything_changes() {
     let gone = shop.objects();
 
     let front = format!("{}_front_1", shop.name);
-    let refused = shop.restore(&[]).expect(2).says(&["port-listening", &format!("{last}/udp"), &front]);
+    let refused = shop.restore(&[]).expect(2).says(&[
+        "on which another program listens",
+        &format!("{last}/udp"),
+        &front,
+    ]);
     assert!(!refused.stderr.contains(&format!("{first}/udp")), "{}", refused.stderr);
     drop(socket);
     let holder = format!("{}-holder", shop.name);
@@ -145,7 +149,7 @@ fn a_port_that_something_else_has_is_told_before_anything_changes() {
         docker(["run", "-d", "--name", &holder, "--label", &label, "-p", &port, "reprise-test/web:1"]);
     };
     hold("udp");
-    shop.restore(&[]).expect(2).says(&["port-taken", &format!("{first}/udp"), &holder]);
+    shop.restore(&[]).expect(2).says(&[&format!("{first}/udp"), &holder]);
     docker(["rm", "-f", &holder]);
     shop.expect_nothing_begun();
     // TCP has ports of its own.

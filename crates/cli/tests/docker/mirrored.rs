@@ -293,7 +293,7 @@ fn a_mount_point_is_not_restored_into_twice_until_the_first_is_undone_or_expired
 }
 
 #[test]
-fn without_room_for_two_copies_it_is_refused_and_writing_only_what_differs_is_proposed() {
+fn without_room_for_two_copies_only_what_differs_is_written() {
     let fill = |project: &Path| {
         fs::create_dir_all(project).unwrap();
         fs::write(project.join("large"), vec![7; 3 << 20]).unwrap();
@@ -304,17 +304,31 @@ fn without_room_for_two_copies_it_is_refused_and_writing_only_what_differs_is_pr
     fs::write(shop.project.join("newer"), "").unwrap();
     let before = shop.now();
     let item = format!("project:{}", shop.name);
-    shop.restore(&["--item", &item]).expect(2).says(&["--only-changed"]);
-    shop.expect_as_before(&before);
-    shop.restore(&["--item", &item, "--only-changed"]).expect(0);
-    assert_same(&archived.1, &shop.trees().1, "the project is not as in the archive");
-    roll_back(&shop).expect(0);
+    for how in [&[][..], &["--only-changed"]] {
+        let restored = shop.restore(&[&["--item", item.as_str()], how].concat()).expect(0);
+        let told = restored.stdout.contains("no room for what comes beside what is there");
+        assert_eq!(told, how.is_empty(), "{}", restored.stdout);
+        assert!(restored.stdout.contains("if all of it differs"), "{}", restored.stdout);
+        assert_same(&archived.1, &shop.trees().1, "the project is not as in the archive");
+        roll_back(&shop).expect(0);
+        shop.expect_as_before(&before);
+    }
+    let sshd = Sshd::start();
+    declare(&shop, &sshd);
+    let refused = shop.restore(&["--item", &item, "--host", "other"]).expect(2);
+    refused.says(&["are needed on its file system", "Free some space"]);
     shop.expect_as_before(&before);
 
     // Where not even that fits, everything is put back.
     fs::write(shop.project.join("large"), vec![8; 3 << 20]).unwrap();
     let before = shop.now();
-    shop.restore(&["--item", &item, "--only-changed"]).expect(3).says(&["no space left"]);
+    shop.restore(&["--item", &item]).expect(3).says(&["no space left"]);
+    shop.expect_as_before(&before);
+    // Where it is known that it cannot, nothing stops.
+    fs::remove_file(shop.project.join("large")).unwrap();
+    fs::write(shop.project.parent().unwrap().join("other"), vec![9; 3 << 20]).unwrap();
+    let before = shop.now();
+    shop.restore(&["--item", &item]).expect(2).says(&["are needed on its file system"]);
     shop.expect_as_before(&before);
 }
 

@@ -86,18 +86,15 @@ fn of(request: &Request<'_>, site: &Site, facts: &Facts, remaking: bool) -> Put 
         // Elsewhere that is refused: see the findings.
         Manner::Merge => mirror(Way::Merge),
         _ if is_exposed(site, remaking) => Put::Mirror(Way::Fill, beside(&site.target, request.id, "kept")),
-        Manner::OnlyChanged if is_here(facts) => mirror(Way::Exact),
+        Manner::OnlyChanged if facts.is_here() => mirror(Way::Exact),
         // What is there is written over, so nothing but names that move will do.
         _ if request.choice.protect != Protect::Auto => {
-            mirror(if is_here(facts) { Way::Exact } else { Way::Exchange })
+            mirror(if facts.is_here() { Way::Exact } else { Way::Exchange })
         }
+        Manner::Replace if site.tight.is_some() && facts.is_here() => mirror(Way::Exact),
         Manner::OnlyChanged | Manner::Replace if is_mounted(site) => mirror(Way::Exchange),
         Manner::OnlyChanged | Manner::Replace => Put::Swap,
     }
-}
-
-fn is_here(facts: &Facts) -> bool {
-    facts.host == "localhost"
 }
 
 fn is_mounted(site: &Site) -> bool {
@@ -136,6 +133,9 @@ pub(super) fn findings(request: &Request<'_>, facts: &Facts, puts: &[Put], remak
             Way::Exact if request.choice.protect == Protect::Snapshot => {
                 say(Severity::Info, "over-what-differs");
             }
+            Way::Exact if request.choice.manner == Manner::Replace => {
+                say(Severity::Warning, "no-space-for-two");
+            }
             Way::Exact => say(Severity::Info, "only-what-differs"),
             Way::Merge => say(Severity::Warning, "merge-leaves"),
             Way::Fill if request.choice.manner == Manner::OnlyChanged => {
@@ -151,10 +151,10 @@ pub(super) fn findings(request: &Request<'_>, facts: &Facts, puts: &[Put], remak
     }
     found.extend(facts.sites.iter().zip(puts).filter_map(|(site, put)| seen(site, put, facts)));
     found.extend(facts.sites.iter().zip(puts).filter_map(|(site, put)| shared(site, put, remaking)));
-    if request.choice.manner == Manner::Merge && !is_here(facts) {
+    if request.choice.manner == Manner::Merge && !facts.is_here() {
         found.push(Finding::new(Severity::Blocker, Message::new("merge-elsewhere")));
     }
-    if request.choice.manner == Manner::OnlyChanged && !is_here(facts) {
+    if request.choice.manner == Manner::OnlyChanged && !facts.is_here() {
         found.push(Finding::new(Severity::Info, Message::new("only-changed-elsewhere")));
     }
     found

@@ -81,7 +81,8 @@ pub(super) fn snapshots(
 fn copy(site: &Site, put: &Put, users: &[String]) -> Option<Snapshot> {
     let (Put::Mirror(Way::Fill, store), Some(outside)) = (put, &site.outside) else { return None };
     let of = site.target.clone();
-    let kind = TreeCopy { of, at: store.join("copy"), entries: outside.entries, bytes: outside.bytes };
+    let kind =
+        TreeCopy { of, at: store.join("copy"), entries: outside.taken.entries, bytes: outside.taken.bytes };
     Some(Snapshot {
         kind: SnapshotKind::Copy(kind),
         targets: vec![site.target.clone()],
@@ -119,7 +120,7 @@ pub(super) fn findings(request: &Request<'_>, facts: &Facts, puts: &[Put]) -> Ve
     let mut found = Vec::new();
     if request.choice.backup_before {
         let problem = match &facts.borg {
-            _ if facts.host != "localhost" => Some(Message::new("backup-before-elsewhere")),
+            _ if !facts.is_here() => Some(Message::new("backup-before-elsewhere")),
             Some(Err(reason)) => Some(Message::new("backup-before-no-borg").text("reason", reason)),
             _ => None,
         };

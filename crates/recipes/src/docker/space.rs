@@ -65,12 +65,15 @@ pub(super) fn needs<'a>(sites: &'a [Site], puts: &[Put]) -> Vec<Need<'a>> {
         match &site.outside {
             // A snapshot that keeps what is there counts its room itself.
             _ if !put.is_staged() && site.under.is_some() => {}
+            // As much as there is more of is needed, whatever differs: what is written over is kept.
             _ if !put.is_staged() => {
-                let perhaps = Room { perhaps: comes.bytes, ..Room::default() };
-                add(&site.target, &site.space, perhaps, "no-space-advice");
+                let is = site.tight.map_or(u64::MAX, |taken| taken.bytes);
+                let bytes = comes.bytes.saturating_sub(is);
+                let room = Room { bytes, perhaps: comes.bytes - bytes, entries: 0 };
+                add(&site.target, &site.space, room, "no-space-advice");
             }
             Some(outside) if put.is_filled() => {
-                let is = Room::of(outside.bytes, outside.entries);
+                let is = Room::of(outside.taken.bytes, outside.taken.entries);
                 let beside = site.target.parent().unwrap_or(&site.target);
                 add(beside, &outside.space, comes, "no-space-beside-advice");
                 // Where something else protects it, there is no copy.

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reprise_engine::SourceError;
-use reprise_host::{Command, Compose, Container, Engine, FileKind, Host, Space, Stat, Volume, both};
+use reprise_host::{Command, Compose, Container, Engine, FileKind, HERE, Host, Space, Stat, Volume, both};
 use reprise_model::{
     Adaptation, Choice, Destination, Item, ItemKind, Manner, Protect, Selection, Unobserved,
 };
 
+use super::estimate::footprint;
 use super::files::Texts;
 use super::order::{Dependencies, dependencies};
 use super::recreate::Making;
@@ -48,8 +49,19 @@ pub struct Site {
     pub nested: Option<PathBuf>,
     /// What lies under it, if that was asked for.
     pub under: Option<Under>,
+    /// Where there is no room for what comes beside what is there: what is there takes.
+    pub tight: Option<Taken>,
     /// Room on the file system it goes to.
     pub space: Space,
+}
+
+/// What a tree takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Taken {
+    /// Bytes on the disk.
+    pub bytes: u64,
+    /// Entries.
+    pub entries: u64,
 }
 
 /// What it takes to keep a file system's tree outside of it.
@@ -61,10 +73,8 @@ pub struct Outside {
     pub kind: String,
     /// What kind of file system it is itself.
     pub own_kind: String,
-    /// Entries in it now.
-    pub entries: u64,
-    /// Bytes that it takes now.
-    pub bytes: u64,
+    /// What is in it now.
+    pub taken: Taken,
     /// A file with a flag (`chattr`) that a copy of it does not have.
     pub flagged: Option<PathBuf>,
     /// A running container that may write there by another path than the one where it is mounted.
@@ -94,6 +104,13 @@ pub struct Facts {
     pub making: Making,
     /// Texts of the backup that adapting compose files needs.
     pub texts: Texts,
+}
+
+impl Facts {
+    /// Whether the host is this machine, where content can be compared and borg reaches the repository.
+    pub(super) fn is_here(&self) -> bool {
+        self.host == HERE
+    }
 }
 
 /// Paths of the host that running containers mount, each with the container.
@@ -188,6 +205,14 @@ pub fn survey(
         }
         sites.push(site);
     }
+    if in_place && host.name() == HERE && choice.manner == Manner::Replace && choice.protect == Protect::Auto
+    {
+        for site in without_room(&mut sites) {
+            site.tight = Some(taken(host, &site.target)?);
+            site.nested = nested_subvolume(host, &site.target)?;
+            site.flagged = flagged(host, &site.target, false)?;
+        }
+    }
     let dependencies = dependencies(host, &containers);
     let texts = texts(selection, choice, backup)?;
     let binds = bind_sources(&containers, &sites, backup)?;
@@ -246,6 +271,7 @@ fn look_at(host: &dyn Host, item: &Item, target: &Path, volume: Option<Volume>) 
         flagged: None,
         nested: None,
         under: None,
+        tight: None,
         space,
         target,
         volume,
@@ -284,30 +310,48 @@ fn backdoor<'c>(
     Ok(None)
 }
 
+/// Trees on file systems that have too little room for all that comes there beside what is there.
+fn without_room(sites: &mut [Site]) -> impl Iterator<Item = &mut Site> {
+    let mut coming: BTreeMap<u64, u64> = BTreeMap::new();
+    for site in &*sites {
+        *coming.entry(site.space.device).or_default() += footprint(site.item.bytes, site.item.entries);
+    }
+    sites.iter_mut().filter(move |site| {
+        let is_tree = site.present.as_ref().is_some_and(|present| present.kind == FileKind::Directory);
+        is_tree && coming[&site.space.device] > site.space.free_bytes
+    })
+}
+
+/// What the tree at `path` takes; what is mounted below it is none of it.
+fn taken(host: &dyn Host, path: &Path) -> Result<Taken, SurveyError> {
+    // What goes while it is counted is no reason to stop.
+    let script = r#"du -sxB1 -- "$1" 2>/dev/null | head -n 1 | cut -f 1; du -sx --inodes -- "$1" 2>/dev/null | head -n 1 | cut -f 1"#;
+    let ask = Command::new("sh").args(["-c", script, "sh"]).limit(Duration::from_hours(1));
+    let ask = ask.arg(path.to_string_lossy().into_owned());
+    let answer = String::from_utf8_lossy(&host.ask(&ask)?.stdout).into_owned();
+    let numbers: Vec<u64> = answer.lines().filter_map(|line| line.parse().ok()).collect();
+    let [bytes, entries] = numbers[..] else {
+        let reason = "it does not tell how much is there".to_owned();
+        return Err(reprise_host::Error::Answer { command: ask.to_string(), reason }.into());
+    };
+    Ok(Taken { bytes, entries })
+}
+
 fn outside(host: &dyn Host, site: &Site, containers: &[Container]) -> Result<Outside, SurveyError> {
     let beside = site.target.parent().unwrap_or(&site.target);
-    // What goes while it is counted is no reason to stop.
-    let script = r#"stat -f -c %T -- "$1"; stat -f -c %T -- "$2"
-du -sxB1 -- "$2" 2>/dev/null | head -n 1 | cut -f 1; du -sx --inodes -- "$2" 2>/dev/null | head -n 1 | cut -f 1"#;
-    let ask = Command::new("sh").args(["-c", script, "sh"]).limit(Duration::from_hours(1));
+    let ask = Command::new("stat").args(["-f", "-c", "%T", "--"]);
     let path = |path: &Path| path.to_string_lossy().into_owned();
     let ask = ask.args([path(beside), path(&site.target)]);
     let answer = String::from_utf8_lossy(&host.ask(&ask)?.stdout).into_owned();
-    let lines: Vec<&str> = answer.lines().collect();
-    let counted = match lines.as_slice() {
-        [_, _, bytes, entries] => bytes.parse().ok().zip(entries.parse().ok()),
-        _ => None,
-    };
-    let Some((bytes, entries)) = counted else {
-        let reason = "it does not tell how much is there".to_owned();
+    let Some((kind, own_kind)) = answer.trim_end().split_once('\n') else {
+        let reason = "it does not tell what kind of file system is there".to_owned();
         return Err(reprise_host::Error::Answer { command: ask.to_string(), reason }.into());
     };
     Ok(Outside {
         space: host.space(beside)?,
-        kind: lines[0].to_owned(),
-        own_kind: lines[1].to_owned(),
-        entries,
-        bytes,
+        kind: kind.to_owned(),
+        own_kind: own_kind.to_owned(),
+        taken: taken(host, &site.target)?,
         flagged: flagged(host, &site.target, true)?,
         // While the tree is copied and filled; one that is down does nothing meanwhile.
         backdoor: backdoor(host, site, containers.iter().filter(|container| container.running))?,

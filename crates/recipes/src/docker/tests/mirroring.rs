@@ -3,7 +3,7 @@
 use reprise_engine::{Change, Keep, Mirror, Snapshot, SnapshotKind, Way};
 use reprise_model::{Manner, Protect, Severity};
 
-use super::super::{Outside, Under};
+use super::super::{Outside, Taken, Under};
 use super::*;
 
 fn mirrors(plan: &Plan) -> Vec<&Mirror> {
@@ -62,12 +62,11 @@ fn into_a_mount_point_names_are_exchanged_and_downtime_stays_short() {
 }
 
 #[test]
-fn without_room_for_two_copies_it_is_blocked_unless_only_what_differs_is_asked_for() {
+fn of_what_only_what_differs_is_written_of_nobody_knows_the_room_but_what_it_is_at_most() {
     let mut shop = Shop::new();
     for site in &mut shop.facts.sites {
         site.space.free_bytes = 80 << 20;
     }
-    assert_eq!(shop.codes()[0], "no-space");
     shop.choice.manner = Manner::OnlyChanged;
     let plan = shop.plan();
     assert_eq!(plan.blockers().count(), 0);
@@ -84,6 +83,36 @@ fn without_room_for_two_copies_it_is_blocked_unless_only_what_differs_is_asked_f
     }
     assert!(mirrors(&plan).iter().all(|mirror| mirror.keep == Keep::InStore));
 
+    shop.facts.host = "other".into();
+    assert_eq!(shop.codes()[0], "no-space", "over SSH nothing can be compared");
+}
+
+#[test]
+fn without_room_for_two_copies_only_what_differs_is_written_where_that_can_be() {
+    let mut shop = Shop::new();
+    for site in &mut shop.facts.sites {
+        site.space.free_bytes = 80 << 20;
+        site.tight = Some(Taken { bytes: 60 << 20, entries: 900 });
+    }
+    let plan = shop.plan();
+    assert_eq!(plan.blockers().count(), 0);
+    assert!(mirrors(&plan).iter().all(|mirror| mirror.way == Way::Exact && mirror.keep == Keep::InStore));
+    assert_eq!(mirrors(&plan).len(), 2);
+    for code in ["no-space-for-two", "space-unsure"] {
+        let finding = plan.findings.iter().find(|finding| finding.code() == code).expect(code);
+        assert_eq!(finding.severity, Severity::Warning);
+    }
+    // What there is more of than now has to fit, whatever differs.
+    let [space] = &plan.space[..] else { panic!("one file system: {:?}", plan.space) };
+    assert!(space.needed > 0 && space.needed < 20 << 20 && space.at_most > 128 << 20, "{space:?}");
+    for site in &mut shop.facts.sites {
+        site.space.free_bytes = 5 << 20;
+    }
+    assert_eq!(shop.codes()[0], "no-space");
+
+    for site in &mut shop.facts.sites {
+        site.space.free_bytes = 80 << 20;
+    }
     shop.facts.host = "other".into();
     assert_eq!(shop.codes()[0], "no-space", "over SSH nothing can be compared");
 }
@@ -258,8 +287,7 @@ fn shared() -> Shop {
         space: Space { device: 1, free_bytes: 100 * GIB, free_inodes: u64::MAX },
         kind: "ext2/ext3".into(),
         own_kind: "xfs".into(),
-        entries: 500,
-        bytes: 8 << 20,
+        taken: Taken { bytes: 8 << 20, entries: 500 },
         flagged: None,
         backdoor: None,
     });

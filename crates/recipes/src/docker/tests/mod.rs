@@ -70,6 +70,7 @@ fn site(item: &Item, target: &str) -> Site {
         flagged: None,
         nested: None,
         under: None,
+        tight: None,
         space: Space { device: 1, free_bytes: 100 * GIB, free_inodes: u64::MAX },
     }
 }
