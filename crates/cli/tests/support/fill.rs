@@ -22,7 +22,8 @@ fn attribute(path: &Path, name: &str, value: &[u8]) {
 
 /// `length` bytes that no compression makes much smaller, the same for the same `seed`.
 pub fn noise(length: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed | 1;
+    // Never 0, which would stay so; and each seed's own, as what is the same twice is in a backup once.
+    let mut state = 2 * seed + 1;
     let mut next = || {
         state ^= state << 13;
         state ^= state >> 7;
