@@ -94,6 +94,7 @@ mount-store = { $path } is a mount point: what is restored, and what is kept unt
 over-what-differs = { $path }: containers stop first, then it is compared with the archive by content, and what differs is written over; the snapshot is the way back
 only-what-differs = { $path }: containers stop first, then it is compared with the archive by content, and only what differs is written. A rollback reads the archive again
 no-space-for-two = { $path }: there is no room for what comes beside what is there. So containers stop first, then it is compared with the archive by content, and only what differs is written. A rollback reads the archive again
+no-space-for-two-advice = Nothing is lost; but containers stand while it is compared. To have it made ready before anything stops, free as much as comes
 merge-leaves = { $path }: files that the archive does not hold stay, which a database may not take well
 merge-leaves-advice = For the data of a database, restore without --merge
 only-changed-elsewhere = Over SSH the whole of it is sent, whatever differs: it is restored as without --only-changed

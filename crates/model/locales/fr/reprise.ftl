@@ -94,6 +94,7 @@ mount-store = { $path } est un point de montage : ce qui est restauré, et ce qu
 over-what-differs = { $path } : les conteneurs s’arrêtent d’abord, puis le contenu est comparé à l’archive et ce qui diffère est remplacé ; l’instantané permet de revenir en arrière
 only-what-differs = { $path } : les conteneurs s’arrêtent d’abord, puis le contenu est comparé à l’archive et seul ce qui diffère est écrit. Une annulation relit l’archive
 no-space-for-two = { $path } : il n’y a pas la place pour ce qui arrive à côté de ce qui est là. Les conteneurs s’arrêtent donc d’abord, puis le contenu est comparé à l’archive et seul ce qui diffère est écrit. Une annulation relit l’archive
+no-space-for-two-advice = Rien n’est perdu ; mais les conteneurs sont arrêtés pendant la comparaison. Pour que tout soit préparé avant l’arrêt, libérez autant de place qu’il en faut pour ce qui arrive
 merge-leaves = { $path } : les fichiers que l’archive ne contient pas restent, ce qu’une base de données peut mal supporter
 merge-leaves-advice = Pour les données d’une base, restaurez sans --merge
 only-changed-elsewhere = Par SSH, tout est envoyé quoi qui diffère : la restauration se fait comme sans --only-changed

@@ -14,7 +14,7 @@ use reprise_engine::{Plan, SourceRef};
 use reprise_host::{Container, Engine, FileKind, Inode, Mount, Space, Stat, Volume};
 use reprise_model::{
     Adaptation, Choice, Contents, Destination, Item, ItemKind, Lang, Manner, Message, Origin, Protect,
-    RestoreType, Selection,
+    RestoreType, Selection, known_keys,
 };
 
 use super::compose::Condition;
@@ -72,6 +72,16 @@ fn site(item: &Item, target: &str) -> Site {
         under: None,
         tight: None,
         space: Space { device: 1, free_bytes: 100 * GIB, free_inodes: u64::MAX },
+    }
+}
+
+/// What is found, and what to do about it, is told in each language.
+fn expect_words(plan: &Plan) {
+    let told = plan.findings.iter().flat_map(|it| [Some(&it.message), it.advice.as_ref()]).flatten();
+    for message in told.chain(&plan.protections) {
+        for lang in [Lang::En, Lang::Fr] {
+            assert!(known_keys(lang).contains(&message.key()), "`{}` has no words", message.key());
+        }
     }
 }
 
@@ -193,7 +203,9 @@ impl Shop {
             health: HealthChoice::default(),
             remarks: &[],
         };
-        plan(&request, &self.facts)
+        let plan = plan(&request, &self.facts);
+        expect_words(&plan);
+        plan
     }
 
     fn steps(&self) -> Vec<String> {
