@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use reprise_testkit::Sshd;
@@ -70,6 +72,13 @@ impl Sessions {
 impl Drop for Sessions {
     fn drop(&mut self) {
         let _ = kill_process(Pid::from_child(&self.strace), Signal::TERM);
+        // It may wait forever for a process that ends while it lets go: for its first thread, which can only be told gone
+        // after the others.
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while matches!(self.strace.try_wait(), Ok(None)) && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(5));
+        }
+        let _ = self.strace.kill();
         let _ = self.strace.wait();
     }
 }
