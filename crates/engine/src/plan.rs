@@ -43,7 +43,9 @@ pub struct SpaceNeed {
     pub path: PathBuf,
     /// Bytes needed, what is replaced being kept.
     pub needed: u64,
-    /// Bytes needed if all differs of the trees of which only that is written; else as many as are needed.
+    /// Bytes needed if all differs of the trees of which only that is written; else as many as are needed. Plans that were
+    /// made before this was told have 0.
+    #[serde(default)]
     pub at_most: u64,
     /// Bytes free when the plan was made.
     pub free: u64,
@@ -196,5 +198,17 @@ impl Plan {
             Change::StopContainer(stop) => Some(stop.container.as_str()),
             _ => None,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plans_that_do_not_tell_what_is_needed_at_most_are_read() {
+        let older = serde_json::json!({ "path": "/srv", "needed": 3, "free": 5 });
+        let read: SpaceNeed = serde_json::from_value(older).unwrap();
+        assert_eq!((read.needed, read.at_most, read.free), (3, 0, 5));
     }
 }

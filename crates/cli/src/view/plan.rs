@@ -26,7 +26,8 @@ pub fn show(plan: &Plan, previews: &[Preview], ui: &Ui) {
     };
     let space = plan.space.iter().map(|space| {
         let key = if space.at_most > space.needed { "plan-space-up-to" } else { "plan-space-of" };
-        let message = Message::new(key).bytes("needed", space.at_most).bytes("free", space.free);
+        let message =
+            Message::new(key).bytes("needed", space.at_most.max(space.needed)).bytes("free", space.free);
         ("plan-space", ui.text(&message.text("path", space.path.display())))
     });
     let rows = [
