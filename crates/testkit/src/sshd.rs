@@ -65,6 +65,9 @@ impl Sshd {
             "UsePAM=no".to_owned(),
             "PermitRootLogin=prohibit-password".to_owned(),
             "MaxSessions=20".to_owned(),
+            // For bash that is not the first shell, which reads the user's `.bashrc`: what that does and says on the machine
+            // of whoever runs the tests is not looked at.
+            "SetEnv=SHLVL=2".to_owned(),
         ];
         // Mounts are seen by a server that has no namespace of its own.
         let own: &[&str] = &["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"];

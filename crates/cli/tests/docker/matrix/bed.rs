@@ -107,9 +107,8 @@ impl Bed {
         let engine = Engine::at(&shop.sandbox.dir.join("docker.sock"));
         let sshd = over_ssh.then(|| {
             let socket = engine.path().display();
-            // The host is this one, but for its way to Docker, and for what root's shell does here when it starts.
-            let enter = format!("mount --bind {socket} /run/docker.sock && mount -t tmpfs tmpfs /root && ");
-            let sshd = Sshd::behind(&enter);
+            // The host is this one, but for its way to Docker.
+            let sshd = Sshd::behind(&format!("mount --bind {socket} /run/docker.sock && "));
             crate::remote::declare(&shop, &sshd);
             sshd
         });
