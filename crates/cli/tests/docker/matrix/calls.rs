@@ -32,6 +32,11 @@ pub fn failing(call: &str, error: &str) -> String {
     format!("inject={call}:error={error}:when=1")
 }
 
+/// Whether `log` tells of a call that failed because it was to.
+pub fn has_failed(log: &Path) -> bool {
+    fs::read_to_string(log).unwrap_or_default().contains("(INJECTED)")
+}
+
 /// `strace` at an ssh server and all that it has started, until this is dropped.
 #[derive(Debug)]
 pub struct Sessions {
@@ -65,7 +70,7 @@ impl Sessions {
 
     /// Whether a call has failed.
     pub fn have_failed(&self) -> bool {
-        fs::read_to_string(&self.log).unwrap_or_default().contains("(INJECTED)")
+        has_failed(&self.log)
     }
 }
 

@@ -10,7 +10,7 @@ use rustix::process::{Signal, kill_process};
 use serde_json::Value;
 
 use super::bed::{Bed, Step};
-use super::calls::Sessions;
+use super::calls::{Sessions, has_failed};
 use super::held::{Held, newest_journal};
 use crate::remote::clients;
 use crate::support::{Ended, docker, wait_until};
@@ -354,14 +354,15 @@ fn power_cut(bed: &mut Bed, step: &Step, way: &Way) -> &'static str {
 /// Something that the step does fails: a system call, or what it asks of the engine.
 fn failing(bed: &mut Bed, step: &Step, fault: Fault, way: &Way) -> &'static str {
     let mut held = bed.hold(step, &[]);
+    let log = bed.scratch("failing.log");
+    let _ = fs::remove_file(&log);
     let ended = match way {
         Way::Call { call, error } => {
-            held.free_failing(call, error);
+            held.free_failing(call, error, &log);
             held.wait()
         }
         Way::CallThere { call, error } => {
-            let (sshd, log) = (bed.sshd.as_ref().expect("a host"), bed.scratch("failing.log"));
-            let sessions = Sessions::failing(sshd, call, error, &log);
+            let sessions = Sessions::failing(bed.sshd.as_ref().expect("a host"), call, error, &log);
             held.free();
             wait_until("a call fails on the host", || sessions.have_failed() || held.has_ended());
             drop(sessions);
@@ -385,7 +386,9 @@ fn failing(bed: &mut Bed, step: &Step, fault: Fault, way: &Way) -> &'static str 
             ended
         }
     };
-    bed.conclude(&ended, "rollback", || ())
+    let end = bed.conclude(&ended, "rollback", || ());
+    let has_come = matches!(way, Way::Named(_)) || has_failed(&log);
+    if has_come { end } else { "– it was not called this time" }
 }
 
 fn refused(

@@ -145,9 +145,9 @@ impl Held {
         self.signal(Signal::CONT);
     }
 
-    /// Halted, it goes on, with the next `call` of each thread failing with `error`.
-    pub fn free_failing(&mut self, call: &str, error: &str) {
-        let mut strace = calls::tracing(call, Path::new("/dev/null"));
+    /// Halted, it goes on, with the next `call` of each thread failing with `error`, of which `log` tells.
+    pub fn free_failing(&mut self, call: &str, error: &str, log: &Path) {
+        let mut strace = calls::tracing(call, log);
         strace.args(["-e", &calls::failing(call, error)]);
         self.trace(strace);
     }

@@ -12,7 +12,7 @@ mod faults;
 mod held;
 mod remade;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::ops::Range;
@@ -69,12 +69,12 @@ impl Extent {
         self != Self::Sample || (kind + fault as usize).is_multiple_of(fault.stride(over_ssh))
     }
 
-    /// Those of the ways in which a fault can come to `step` that it has.
-    fn of(self, ways: &[Way], step: &Step) -> Range<usize> {
+    /// Those of the ways in which a fault can come to the step that it has, of whose kind `met` were met before.
+    fn of(self, ways: &[Way], met: usize) -> Range<usize> {
         match self {
             Self::Sample | Self::Kinds => 0..1,
             Self::Steps => {
-                let turn = step.index % ways.len();
+                let turn = met % ways.len();
                 turn..turn + 1
             }
             Self::All => 0..ways.len(),
@@ -101,7 +101,7 @@ fn at_the_steps(faults: &[Fault], over_ssh: bool) {
         return;
     }
     let mut failures = Vec::new();
-    let mut met = BTreeSet::new();
+    let mut all_met = BTreeMap::new();
     for &restore in Restore::all(over_ssh) {
         let is_met = |kind: &&str| faults.iter().any(|fault| extent.has(kind, *fault, over_ssh));
         if restore.only_for().is_some_and(|kinds| !kinds.iter().any(is_met)) {
@@ -124,9 +124,9 @@ fn at_the_steps(faults: &[Fault], over_ssh: bool) {
                 note(results.as_ref(), &step, fault, over_ssh, &format!("– {why}"));
                 continue;
             }
-            let is_first = extent.has(effect, fault, over_ssh) && met.insert((fault.title(), step.kind()));
+            let met = all_met.entry((fault.title(), step.kind())).or_insert(0);
             let is_passed_over = match extent {
-                Extent::Sample | Extent::Kinds => !is_first,
+                Extent::Sample | Extent::Kinds => !extent.has(effect, fault, over_ssh) || *met > 0,
                 // Its other steps are those of the restores before.
                 Extent::Steps => restore.only_for().is_some_and(|kinds| !kinds.contains(&effect)),
                 Extent::All => false,
@@ -135,7 +135,9 @@ fn at_the_steps(faults: &[Fault], over_ssh: bool) {
                 continue;
             }
             let ways = fault.ways(&step, over_ssh);
-            for way in &ways[extent.of(&ways, &step)] {
+            let wanted = extent.of(&ways, *met);
+            *met += 1;
+            for way in &ways[wanted] {
                 let what = format!("{fault:?}, {way:?}, at {}", faults::name(&step));
                 let began = Instant::now();
                 let ended = catch_unwind(AssertUnwindSafe(|| strike(&mut bed, &step, fault, way)));
