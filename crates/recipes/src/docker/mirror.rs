@@ -91,10 +91,18 @@ fn of(request: &Request<'_>, site: &Site, facts: &Facts, remaking: bool) -> Put 
         _ if request.choice.protect != Protect::Auto => {
             mirror(if facts.is_here() { Way::Exact } else { Way::Exchange })
         }
-        Manner::Replace if site.tight.is_some() && facts.is_here() => mirror(Way::Exact),
+        Manner::Replace if site.tight.is_some() && can_be_written_over(site, request, facts) => {
+            mirror(Way::Exact)
+        }
         Manner::OnlyChanged | Manner::Replace if is_mounted(site) => mirror(Way::Exchange),
         Manner::OnlyChanged | Manner::Replace => Put::Swap,
     }
+}
+
+/// Whether nothing would forbid to write only what differs.
+fn can_be_written_over(site: &Site, request: &Request<'_>, facts: &Facts) -> bool {
+    let seen = seen(site, &Put::Mirror(Way::Exact, store(site, request)), facts);
+    facts.is_here() && site.nested.is_none() && site.flagged.is_none() && seen.is_none()
 }
 
 fn is_mounted(site: &Site) -> bool {
@@ -145,9 +153,9 @@ pub(super) fn findings(request: &Request<'_>, facts: &Facts, puts: &[Put], remak
         }
     }
     found.extend(facts.sites.iter().zip(puts).filter_map(|(site, put)| in_use(site, put)));
-    if puts.iter().any(|put| matches!(put, Put::Mirror(..))) {
-        found.extend(facts.sites.iter().filter_map(nested));
-        found.extend(facts.sites.iter().zip(puts).filter_map(|(site, put)| flagged(site, put)));
+    for (site, put) in facts.sites.iter().zip(puts).filter(|(_, put)| matches!(put, Put::Mirror(..))) {
+        found.extend(nested(site));
+        found.extend(flagged(site, put));
     }
     found.extend(facts.sites.iter().zip(puts).filter_map(|(site, put)| seen(site, put, facts)));
     found.extend(facts.sites.iter().zip(puts).filter_map(|(site, put)| shared(site, put, remaking)));

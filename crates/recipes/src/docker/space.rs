@@ -67,9 +67,12 @@ pub(super) fn needs<'a>(sites: &'a [Site], puts: &[Put]) -> Vec<Need<'a>> {
             _ if !put.is_staged() && site.under.is_some() => {}
             // As much as there is more of is needed, whatever differs: what is written over is kept.
             _ if !put.is_staged() => {
-                let is = site.tight.map_or(u64::MAX, |taken| taken.bytes);
-                let bytes = comes.bytes.saturating_sub(is);
-                let room = Room { bytes, perhaps: comes.bytes - bytes, entries: 0 };
+                let more = site.tight.map(|is| {
+                    let bytes = comes.bytes.saturating_sub(footprint(is.bytes, is.entries));
+                    Room::of(bytes, comes.entries.saturating_sub(is.entries))
+                });
+                let more = more.unwrap_or_default();
+                let room = Room { perhaps: comes.bytes - more.bytes, ..more };
                 add(&site.target, &site.space, room, "no-space-advice");
             }
             Some(outside) if put.is_filled() => {

@@ -49,7 +49,7 @@ pub struct Site {
     pub nested: Option<PathBuf>,
     /// What lies under it, if that was asked for.
     pub under: Option<Under>,
-    /// Where there is no room for what comes beside what is there: what is there takes.
+    /// What is there, as backups count it, where there is no room for what comes beside it.
     pub tight: Option<Taken>,
     /// Room on the file system it goes to.
     pub space: Space,
@@ -58,7 +58,7 @@ pub struct Site {
 /// What a tree takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Taken {
-    /// Bytes on the disk.
+    /// Bytes.
     pub bytes: u64,
     /// Entries.
     pub entries: u64,
@@ -208,7 +208,8 @@ pub fn survey(
     if in_place && host.name() == HERE && choice.manner == Manner::Replace && choice.protect == Protect::Auto
     {
         for site in without_room(&mut sites) {
-            site.tight = Some(taken(host, &site.target)?);
+            // As backups count: holes are bytes.
+            site.tight = Some(taken(host, &site.target, "--apparent-size")?);
             site.nested = nested_subvolume(host, &site.target)?;
             site.flagged = flagged(host, &site.target, false)?;
         }
@@ -312,22 +313,26 @@ fn backdoor<'c>(
 
 /// Trees on file systems that have too little room for all that comes there beside what is there.
 fn without_room(sites: &mut [Site]) -> impl Iterator<Item = &mut Site> {
-    let mut coming: BTreeMap<u64, u64> = BTreeMap::new();
+    let mut coming: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
     for site in &*sites {
-        *coming.entry(site.space.device).or_default() += footprint(site.item.bytes, site.item.entries);
+        let (bytes, entries) = coming.entry(site.space.device).or_default();
+        *bytes += footprint(site.item.bytes, site.item.entries);
+        *entries += site.item.entries;
     }
     sites.iter_mut().filter(move |site| {
         let is_tree = site.present.as_ref().is_some_and(|present| present.kind == FileKind::Directory);
-        is_tree && coming[&site.space.device] > site.space.free_bytes
+        let (bytes, entries) = coming[&site.space.device];
+        is_tree && (bytes > site.space.free_bytes || entries > site.space.free_inodes)
     })
 }
 
 /// What the tree at `path` takes; what is mounted below it is none of it.
-fn taken(host: &dyn Host, path: &Path) -> Result<Taken, SurveyError> {
+/// `how`: what `du` is told of counting.
+fn taken(host: &dyn Host, path: &Path, how: &str) -> Result<Taken, SurveyError> {
     // What goes while it is counted is no reason to stop.
-    let script = r#"du -sxB1 -- "$1" 2>/dev/null | head -n 1 | cut -f 1; du -sx --inodes -- "$1" 2>/dev/null | head -n 1 | cut -f 1"#;
+    let script = r#"du -sxB1 "$2" -- "$1" 2>/dev/null | head -n 1 | cut -f 1; du -sx --inodes -- "$1" 2>/dev/null | head -n 1 | cut -f 1"#;
     let ask = Command::new("sh").args(["-c", script, "sh"]).limit(Duration::from_hours(1));
-    let ask = ask.arg(path.to_string_lossy().into_owned());
+    let ask = ask.arg(path.to_string_lossy().into_owned()).arg(how);
     let answer = String::from_utf8_lossy(&host.ask(&ask)?.stdout).into_owned();
     let numbers: Vec<u64> = answer.lines().filter_map(|line| line.parse().ok()).collect();
     let [bytes, entries] = numbers[..] else {
@@ -351,7 +356,7 @@ fn outside(host: &dyn Host, site: &Site, containers: &[Container]) -> Result<Out
         space: host.space(beside)?,
         kind: kind.to_owned(),
         own_kind: own_kind.to_owned(),
-        taken: taken(host, &site.target)?,
+        taken: taken(host, &site.target, "--one-file-system")?,
         flagged: flagged(host, &site.target, true)?,
         // While the tree is copied and filled; one that is down does nothing meanwhile.
         backdoor: backdoor(host, site, containers.iter().filter(|container| container.running))?,

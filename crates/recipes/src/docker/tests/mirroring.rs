@@ -113,6 +113,12 @@ fn without_room_for_two_copies_only_what_differs_is_written_where_that_can_be() 
     for site in &mut shop.facts.sites {
         site.space.free_bytes = 80 << 20;
     }
+    // Where something speaks against it that nobody asked for, room is what is missing.
+    shop.facts.sites[0].flagged = Some("/var/lib/docker/volumes/shop_db/_data/fixed".into());
+    assert_eq!(mirrors(&shop.plan()).len(), 1);
+    shop.facts.sites[1].flagged = Some("/srv/shop/fixed".into());
+    let plan = shop.plan();
+    assert_eq!(plan.blockers().map(reprise_model::Finding::code).collect::<Vec<_>>(), ["no-space"]);
     shop.facts.host = "other".into();
     assert_eq!(shop.codes()[0], "no-space", "over SSH nothing can be compared");
 }
