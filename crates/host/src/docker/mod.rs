@@ -143,12 +143,14 @@ impl PortBinding {
 
     /// Whether only one of the two can be had: the same port of one address, or of one and of all.
     pub fn clashes(&self, other: &Self) -> bool {
+        if (self.port, self.protocol) != (other.port, other.protocol) {
+            return false;
+        }
         let address = |it: &Self| it.address.parse::<IpAddr>().ok().map(|it| it.to_canonical());
         let is_one = |it: &IpAddr| !it.is_unspecified();
         // What is no address is a name of one, or nothing: any may be meant.
         let (one, two) = (address(self).filter(is_one), address(other).filter(is_one));
-        (self.port, self.protocol) == (other.port, other.protocol)
-            && (one.is_none() || two.is_none() || one == two)
+        one.is_none() || two.is_none() || one == two
     }
 }
 

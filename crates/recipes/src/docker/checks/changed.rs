@@ -1,9 +1,9 @@
 //! What is there and is not as it was: newer data, other options, taken ports, other versions.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use reprise_host::Container;
+use reprise_host::{Container, PortBinding};
 use reprise_model::{Finding, Message, Severity};
 
 use super::super::recreate::Remade;
@@ -80,20 +80,35 @@ fn options(facts: &Facts) -> Vec<Finding> {
 
 /// Ports that containers need which are to be started, and which something else has.
 fn ports(facts: &Facts, stopping: &BTreeSet<&str>, remade: &Remade) -> Vec<Finding> {
-    let mut found = Vec::new();
+    // By who needs them, and which container has them.
+    let mut clashes: BTreeMap<(&str, Option<&str>), Vec<&PortBinding>> = BTreeMap::new();
     for (wanted, wanted_by) in &remade.ports {
         let publishes = |it: &&Container| it.ports.iter().any(|binding| binding.clashes(wanted));
         let holder = facts.containers.iter().filter(|it| it.running).find(publishes);
-        let message = match holder {
+        let holder = match holder {
             Some(holder) if stopping.contains(holder.name.as_str()) || holder.name == *wanted_by => continue,
-            Some(holder) => Message::new("port-taken").text("holder", &holder.name),
-            None if facts.making.listening.iter().any(|it| it.clashes(wanted)) => {
-                Message::new("port-listening")
-            }
+            Some(holder) => Some(holder.name.as_str()),
+            None if facts.making.listening.iter().any(|it| it.clashes(wanted)) => None,
             None => continue,
         };
-        let message = message.text("port", wanted).text("container", wanted_by);
-        found.push(Finding::new(Severity::Blocker, message).advise(Message::new("port-taken-advice")));
+        clashes.entry((wanted_by, holder)).or_default().push(wanted);
     }
-    found
+    let finding = |((wanted_by, holder), ports): ((&str, Option<&str>), Vec<&PortBinding>)| {
+        let message = match holder {
+            Some(holder) => Message::new("port-taken").text("holder", holder),
+            None => Message::new("port-listening"),
+        };
+        let is_passing = holder.is_none() && ports.iter().all(|port| facts.making.may_be_passing(port));
+        let severity = if is_passing { Severity::Warning } else { Severity::Blocker };
+        let message = message.text("port", listed(&ports)).text("container", wanted_by);
+        Finding::new(severity, message).advise(Message::new("port-taken-advice"))
+    };
+    clashes.into_iter().map(finding).collect()
+}
+
+/// The first few, and how many there are.
+fn listed(ports: &[&PortBinding]) -> String {
+    const SHOWN: usize = 3;
+    let shown = ports.iter().take(SHOWN).map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    if ports.len() > SHOWN { format!("{shown}, … ({})", ports.len()) } else { shown }
 }

@@ -39,15 +39,19 @@ pub(super) fn parse_short(raw: &str, variables: &Variables) -> Option<Port> {
     Some(Port { host_ip: host_ip.map(make), published: published.map(make), target: make(target), protocol })
 }
 
+/// More of them in one line than anybody publishes, and each costs a process of its own; files of a backup may say anything.
+const MOST_PORTS: usize = 20_000;
+
 impl Port {
     /// The ports of the host that it takes, as far as they are known and fixed: where a range leads to a single port,
-    /// the engine takes one that is free.
+    /// the engine takes one that is free. Nothing of a range of more than [`MOST_PORTS`].
     pub fn bindings(&self) -> Vec<PortBinding> {
         let fixed = || {
             let protocol = Protocol::named(self.protocol.as_deref().unwrap_or("tcp"))?;
             let (published, target) = (range(self.published.as_ref()?)?, range(&self.target)?);
             let address = self.host_ip.as_ref().and_then(Interpolated::known).unwrap_or_default();
-            let is_fixed = *published.start() > 0 && published.clone().count() == target.count();
+            let count = published.clone().count();
+            let is_fixed = *published.start() > 0 && count == target.count() && count <= MOST_PORTS;
             let binding = move |port| PortBinding { address: address.to_owned(), port, protocol };
             is_fixed.then(|| published.map(binding).collect())
         };
@@ -113,9 +117,17 @@ mod tests {
         assert_eq!(takes("8080:80"), ":8080");
         assert_eq!(takes("127.0.0.1:53:53/udp"), "127.0.0.1:53/udp");
         assert_eq!(takes("9000-9002:7000-7002"), ":9000 :9001 :9002");
-        for open in
-            ["80", "0:80", "9000-9010:80", "9000-9001:80-82", "${PORT}:80", "1:1/x", "9-8:9-8", "70000:80"]
-        {
+        for open in [
+            "80",
+            "0:80",
+            "9000-9010:80",
+            "9000-9001:80-82",
+            "${PORT}:80",
+            "1:1/x",
+            "9-8:9-8",
+            "70000:80",
+            "1-65535:1-65535",
+        ] {
             assert_eq!(takes(open), "", "{open}");
         }
     }

@@ -56,11 +56,20 @@ pub struct Making {
     pub versions: Vec<DataVersion>,
     /// When something was last changed at each target, in seconds since 1970; for as much of it as was looked at.
     pub newest: BTreeMap<PathBuf, i64>,
-    /// Where something listens for TCP.
+    /// Where something listens.
     pub listening: Vec<PortBinding>,
+    /// The first and the last port of those that the kernel gives to who asks for any.
+    pub given: Option<(u16, u16)>,
 }
 
 impl Making {
+    /// Whether what listens on `port` may as well be somebody who asked something and waits for the answer: in UDP they look
+    /// the same, and such a one is gone in a moment.
+    pub(in super::super) fn may_be_passing(&self, port: &PortBinding) -> bool {
+        let is_given = self.given.is_some_and(|(first, last)| (first..=last).contains(&port.port));
+        port.protocol == Protocol::Udp && is_given
+    }
+
     /// The image that the container `name` was made from, or will be.
     pub(in super::super) fn image_of(&self, name: &str) -> Option<&str> {
         let of_project = self.projects.iter().find_map(|project| project.images.get(name));
@@ -123,6 +132,7 @@ fn there(
         images: images(&docker.inspected(ObjectKind::Image)?),
         wellbeing: health::look(host, &facts.containers, &facts.sites)?,
         listening: listening(host),
+        given: given(host),
         ..Making::default()
     };
     for site in facts.sites.iter().filter(|site| site.present.is_some()) {
@@ -144,6 +154,14 @@ fn listening(host: &dyn Host) -> Vec<PortBinding> {
     let read = |(table, protocol)| Some((host.read(Path::new(table), 16 << 20).ok()?, protocol));
     let tables = tables.into_iter().filter_map(read);
     tables.flat_map(|(table, protocol)| listeners(&String::from_utf8_lossy(&table), protocol)).collect()
+}
+
+/// See [`Making::given`] (`ip(7)`).
+fn given(host: &dyn Host) -> Option<(u16, u16)> {
+    let text = host.read(Path::new("/proc/sys/net/ipv4/ip_local_port_range"), 100).ok()?;
+    let text = String::from_utf8(text).ok()?;
+    let (first, last) = text.trim().split_once(char::is_whitespace)?;
+    Some((first.parse().ok()?, last.trim().parse().ok()?))
 }
 
 /// Those of one of the kernel's tables (`proc_pid_net(5)`).

@@ -25,6 +25,9 @@ const TEXT_LIMIT: u64 = 1 << 20;
 /// A file that asks for more containers of one service is read wrongly, or a mistake.
 const MOST_REPLICAS: u32 = 100;
 
+/// Nor are more ports of one project looked at.
+const MOST_PORTS: usize = 100_000;
+
 /// How the present containers of a project relate to the files that are restored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
@@ -335,7 +338,8 @@ impl Project {
             .collect();
         for (name, service) in &self.services {
             let ports = all[service.as_str()].iter().flat_map(|service| &service.ports);
-            self.ports.extend(ports.flat_map(Port::bindings).map(|port| (port, name.clone())));
+            let room = MOST_PORTS.saturating_sub(self.ports.len());
+            self.ports.extend(ports.flat_map(Port::bindings).take(room).map(|port| (port, name.clone())));
             let image =
                 all[service.as_str()].iter().rev().find_map(|service| service.image.as_ref()?.known());
             self.images.extend(image.map(|image| (name.clone(), image.to_owned())));

@@ -152,7 +152,21 @@ fn a_port_that_something_else_has_forbids_making_its_container() {
     shop.facts.making.projects[0].ports.extend(udp);
     assert_eq!(shop.codes()[0], "port-listening");
     assert!(shop.plan().blockers().any(|it| format!("{it:?}").contains("8080/udp")));
+    // A client that waits for an answer looks like that, too.
+    shop.facts.making.given = Some((8000, 9000));
+    let plan = shop.plan();
+    assert_eq!(plan.blockers().count(), 0);
+    assert!(plan.findings.iter().any(|it| it.code() == "port-listening" && it.severity == Severity::Warning));
     shop.facts.making.projects[0].ports.pop();
+    // A range is one finding.
+    let range = (9000..9100).map(|port| (at("", port), "shop_web_1".to_owned()));
+    let mut ranging = Shop::new();
+    ranging.lost();
+    ranging.facts.making.projects[0].ports = range.clone().collect();
+    ranging.facts.containers[0].ports = range.map(|(port, _)| port).collect();
+    let plan = ranging.plan();
+    let [taken] = &plan.blockers().collect::<Vec<_>>()[..] else { panic!("one: {:?}", plan.findings) };
+    assert!(taken.message.in_lang(Lang::En).contains("9000, 9001, 9002, … (100)"), "{taken:?}");
     shop.facts.making.listening.push(at("::", 8080));
     assert_eq!(shop.codes()[0], "port-listening");
     // Present containers have theirs already.
