@@ -119,10 +119,12 @@ fn a_port_that_something_else_has_is_told_before_anything_changes() {
     let shop = Shop::of_files_unsaved();
     let compose = shop.project.join("docker-compose.yml");
     let text = fs::read_to_string(&compose).unwrap();
-    let (first, last, socket) = (0..100)
-        .find_map(|_| {
-            let first = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-            let last = first.checked_add(1)?;
+    // Below what the kernel gives to who asks for any (32768 and above, unless told otherwise): there it may be a client.
+    let (first, last, socket) = (0..5_000)
+        .find_map(|number| {
+            let first = 20_000 + u16::try_from((std::process::id() + number) % 5_000).unwrap() * 2;
+            let last = first + 1;
+            drop(UdpSocket::bind(("127.0.0.1", first)).ok()?);
             UdpSocket::bind(("127.0.0.1", last)).ok().map(|socket| (first, last, socket))
         })
         .expect("two ports of UDP that come one after the other");
