@@ -124,8 +124,7 @@ impl From<Container> for super::Container {
         let joins =
             modes.into_iter().filter_map(|mode| mode.strip_prefix("container:")).map(str::to_owned).collect();
         let ports = from.host_config.port_bindings.into_iter().flat_map(|(inside, bindings)| {
-            let protocol =
-                inside.split_once('/').map_or(Some(Protocol::Tcp), |(_, name)| Protocol::named(name));
+            let protocol = Protocol::of_port(&inside);
             let bindings = bindings.into_iter().flatten();
             bindings.filter_map(move |binding| Some((binding, protocol?)))
         });

@@ -112,14 +112,24 @@ pub enum Protocol {
 }
 
 impl Protocol {
+    /// As Docker and Compose call it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Sctp => "sctp",
+        }
+    }
+
     /// The one that Docker and Compose call `name`; nothing for none that Docker publishes.
     pub fn named(name: &str) -> Option<Self> {
-        match name {
-            "tcp" => Some(Self::Tcp),
-            "udp" => Some(Self::Udp),
-            "sctp" => Some(Self::Sctp),
-            _ => None,
-        }
+        [Self::Tcp, Self::Udp, Self::Sctp].into_iter().find(|it| it.name() == name)
+    }
+
+    /// That of a container's port as Docker writes it (`53/udp`): TCP where none is named, nothing for none that Docker
+    /// publishes.
+    pub fn of_port(port: &str) -> Option<Self> {
+        port.split_once('/').map_or(Some(Self::Tcp), |(_, name)| Self::named(name))
     }
 }
 
@@ -159,8 +169,7 @@ impl fmt::Display for PortBinding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.protocol {
             Protocol::Tcp => write!(f, "{}", self.port),
-            Protocol::Udp => write!(f, "{}/udp", self.port),
-            Protocol::Sctp => write!(f, "{}/sctp", self.port),
+            other => write!(f, "{}/{}", self.port, other.name()),
         }
     }
 }

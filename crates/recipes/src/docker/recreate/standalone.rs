@@ -185,10 +185,10 @@ fn environment(at: usize, request: &Request<'_>, record: &Record) -> RecordedTex
 
 fn ports(container: &Value) -> impl Iterator<Item = PortBinding> + '_ {
     let bindings = container.pointer("/HostConfig/PortBindings").and_then(Value::as_object);
-    let bindings = bindings.into_iter().flatten().filter_map(|(inside, bindings)| {
-        let protocol = Protocol::named(inside.split_once('/').map_or("tcp", |(_, name)| name))?;
-        Some((bindings.as_array()?, protocol))
-    });
+    let bindings = bindings
+        .into_iter()
+        .flatten()
+        .filter_map(|(inside, bindings)| Some((bindings.as_array()?, Protocol::of_port(inside)?)));
     bindings.flat_map(|(bindings, protocol)| {
         bindings.iter().filter_map(move |binding| {
             let port = text(binding, "/HostPort").parse().ok()?;
