@@ -94,7 +94,7 @@ fn of(request: &Request<'_>, site: &Site, facts: &Facts, remaking: bool) -> Put 
         Manner::Replace if site.tight.is_some() && can_be_written_over(site, request, facts) => {
             mirror(Way::Exact)
         }
-        Manner::OnlyChanged | Manner::Replace if is_mounted(site) => mirror(Way::Exchange),
+        Manner::OnlyChanged | Manner::Replace if site.is_mounted() => mirror(Way::Exchange),
         Manner::OnlyChanged | Manner::Replace => Put::Swap,
     }
 }
@@ -105,10 +105,6 @@ fn can_be_written_over(site: &Site, request: &Request<'_>, facts: &Facts) -> boo
     facts.is_here() && site.nested.is_none() && site.flagged.is_none() && seen.is_none()
 }
 
-fn is_mounted(site: &Site) -> bool {
-    site.mounts.contains(&site.target)
-}
-
 /// Whether nothing may be kept in the file system that is restored into: others may write there, or nobody knows yet what
 /// containers that are made anew will mount.
 fn is_exposed(site: &Site, remaking: bool) -> bool {
@@ -117,7 +113,7 @@ fn is_exposed(site: &Site, remaking: bool) -> bool {
 
 /// A directory on the target's own file system: beside it, or in it where it is a file system.
 fn store(site: &Site, request: &Request<'_>) -> PathBuf {
-    if is_mounted(site) {
+    if site.is_mounted() {
         site.target.join(format!(".reprise-{}", request.id))
     } else {
         beside(&site.target, request.id, "kept")

@@ -134,9 +134,8 @@ pub(super) fn findings(request: &Request<'_>, facts: &Facts, puts: &[Put]) -> Ve
                 let path =
                     sites.first().map(|(site, _)| site.target.display().to_string()).unwrap_or_default();
                 // It would lie in what it is of.
-                let exposed = sites.iter().find(|(site, store)| {
-                    site.mounts.contains(&site.target) && !store.starts_with(&site.target)
-                });
+                let exposed =
+                    sites.iter().find(|(site, store)| site.is_mounted() && !store.starts_with(&site.target));
                 if let (Under::Btrfs { .. }, Some((site, _))) = (under, exposed) {
                     let message = Message::new("no-snapshot-shared").text("path", site.target.display());
                     let finding = Finding::new(Severity::Blocker, message);

@@ -27,6 +27,11 @@ impl Room {
         Self { bytes, entries, perhaps: 0 }
     }
 
+    /// What comes to `site`, put together beside what is there.
+    fn coming(site: &Site) -> Self {
+        Self::of(footprint(site.item.bytes, site.item.entries), site.item.entries)
+    }
+
     /// Bytes, if all differs that may.
     fn at_most(self) -> u64 {
         self.bytes.saturating_add(self.perhaps)
@@ -61,7 +66,7 @@ pub(super) fn needs<'a>(sites: &'a [Site], puts: &[Put]) -> Vec<Need<'a>> {
         systems.entry(space.device).or_insert(none).room += room;
     };
     for (site, put) in sites.iter().zip(puts) {
-        let comes = Room::of(footprint(site.item.bytes, site.item.entries), site.item.entries);
+        let comes = Room::coming(site);
         match &site.outside {
             // A snapshot that keeps what is there counts its room itself.
             _ if !put.is_staged() && site.under.is_some() => {}
@@ -92,6 +97,18 @@ pub(super) fn needs<'a>(sites: &'a [Site], puts: &[Put]) -> Vec<Need<'a>> {
         }
     }
     systems.into_values().filter(|need| need.room.at_most() > 0).collect()
+}
+
+/// Trees on file systems that have too little room for all that comes there beside what is there.
+pub(super) fn without_room(sites: &mut [Site]) -> impl Iterator<Item = &mut Site> {
+    let mut coming: BTreeMap<u64, Room> = BTreeMap::new();
+    for site in &*sites {
+        *coming.entry(site.space.device).or_default() += Room::coming(site);
+    }
+    sites.iter_mut().filter(move |site| {
+        let (comes, free) = (coming[&site.space.device], &site.space);
+        site.is_tree() && (comes.bytes > free.free_bytes || comes.entries > free.free_inodes)
+    })
 }
 
 impl Need<'_> {

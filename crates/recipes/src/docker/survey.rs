@@ -11,10 +11,10 @@ use reprise_model::{
     Adaptation, Choice, Destination, Item, ItemKind, Manner, Protect, Selection, Unobserved,
 };
 
-use super::estimate::footprint;
 use super::files::Texts;
 use super::order::{Dependencies, dependencies};
 use super::recreate::Making;
+use super::space::without_room;
 use super::under::{Under, flagged, nested_subvolume, under};
 use crate::backup::Backup;
 
@@ -53,6 +53,18 @@ pub struct Site {
     pub tight: Option<Taken>,
     /// Room on the file system it goes to.
     pub space: Space,
+}
+
+impl Site {
+    /// Whether a directory is there.
+    pub(super) fn is_tree(&self) -> bool {
+        self.present.as_ref().is_some_and(|present| present.kind == FileKind::Directory)
+    }
+
+    /// Whether that is a file system of its own.
+    pub(super) fn is_mounted(&self) -> bool {
+        self.mounts.contains(&self.target)
+    }
 }
 
 /// What a tree takes.
@@ -189,29 +201,26 @@ pub fn survey(
         if in_place && choice.protect == Protect::Snapshot && site.present.is_some() {
             site.under = Some(under(host, &site.target)?);
         }
-        let is_tree = site.present.as_ref().is_some_and(|present| present.kind == FileKind::Directory);
-        let is_mounted = site.mounts.contains(&site.target);
-        if in_place && is_tree && is_mounted {
+        if in_place && site.is_tree() && site.is_mounted() {
             let names = host.list(&site.target)?.into_iter();
             let names = names.filter(|name| name.as_bytes().starts_with(b".reprise-"));
             site.stores = names.map(|name| site.target.join(name)).collect();
             site.is_shared = is_shared(host, &site, &containers)?;
             site.outside = Some(outside(host, &site, &containers)?);
         }
-        let is_swapped = choice.manner == Manner::Replace && choice.protect == Protect::Auto && !is_mounted;
-        if in_place && is_tree && !is_swapped {
-            site.nested = nested_subvolume(host, &site.target)?;
-            site.flagged = flagged(host, &site.target, choice.protect == Protect::Snapshot)?;
-        }
         sites.push(site);
     }
-    if in_place && host.name() == HERE && choice.manner == Manner::Replace && choice.protect == Protect::Auto
-    {
+    let nothing_asked = choice.manner == Manner::Replace && choice.protect == Protect::Auto;
+    if in_place && nothing_asked && host.name() == HERE {
         for site in without_room(&mut sites) {
             // As backups count: holes are bytes.
-            site.tight = Some(taken(host, &site.target, "--apparent-size")?);
+            site.tight = Some(taken(host, &site.target, Some("--apparent-size"))?);
+        }
+    }
+    for site in sites.iter_mut().filter(|site| in_place && site.is_tree()) {
+        if !nothing_asked || site.is_mounted() || site.tight.is_some() {
             site.nested = nested_subvolume(host, &site.target)?;
-            site.flagged = flagged(host, &site.target, false)?;
+            site.flagged = flagged(host, &site.target, choice.protect == Protect::Snapshot)?;
         }
     }
     let dependencies = dependencies(host, &containers);
@@ -311,28 +320,13 @@ fn backdoor<'c>(
     Ok(None)
 }
 
-/// Trees on file systems that have too little room for all that comes there beside what is there.
-fn without_room(sites: &mut [Site]) -> impl Iterator<Item = &mut Site> {
-    let mut coming: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
-    for site in &*sites {
-        let (bytes, entries) = coming.entry(site.space.device).or_default();
-        *bytes += footprint(site.item.bytes, site.item.entries);
-        *entries += site.item.entries;
-    }
-    sites.iter_mut().filter(move |site| {
-        let is_tree = site.present.as_ref().is_some_and(|present| present.kind == FileKind::Directory);
-        let (bytes, entries) = coming[&site.space.device];
-        is_tree && (bytes > site.space.free_bytes || entries > site.space.free_inodes)
-    })
-}
-
 /// What the tree at `path` takes; what is mounted below it is none of it.
-/// `how`: what `du` is told of counting.
-fn taken(host: &dyn Host, path: &Path, how: &str) -> Result<Taken, SurveyError> {
+/// `how`: an option of `du` that says what is counted, if not what is on the disk.
+fn taken(host: &dyn Host, path: &Path, how: Option<&str>) -> Result<Taken, SurveyError> {
     // What goes while it is counted is no reason to stop.
-    let script = r#"du -sxB1 "$2" -- "$1" 2>/dev/null | head -n 1 | cut -f 1; du -sx --inodes -- "$1" 2>/dev/null | head -n 1 | cut -f 1"#;
+    let script = r#"du -sxB1 ${2:+"$2"} -- "$1" 2>/dev/null | head -n 1 | cut -f 1; du -sx --inodes -- "$1" 2>/dev/null | head -n 1 | cut -f 1"#;
     let ask = Command::new("sh").args(["-c", script, "sh"]).limit(Duration::from_hours(1));
-    let ask = ask.arg(path.to_string_lossy().into_owned()).arg(how);
+    let ask = ask.arg(path.to_string_lossy().into_owned()).args(how);
     let answer = String::from_utf8_lossy(&host.ask(&ask)?.stdout).into_owned();
     let numbers: Vec<u64> = answer.lines().filter_map(|line| line.parse().ok()).collect();
     let [bytes, entries] = numbers[..] else {
@@ -356,7 +350,7 @@ fn outside(host: &dyn Host, site: &Site, containers: &[Container]) -> Result<Out
         space: host.space(beside)?,
         kind: kind.to_owned(),
         own_kind: own_kind.to_owned(),
-        taken: taken(host, &site.target, "--one-file-system")?,
+        taken: taken(host, &site.target, None)?,
         flagged: flagged(host, &site.target, true)?,
         // While the tree is copied and filled; one that is down does nothing meanwhile.
         backdoor: backdoor(host, site, containers.iter().filter(|container| container.running))?,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use reprise_host::{FileKind, Volume};
+use reprise_host::Volume;
 use reprise_model::{Destination, Finding, Message, Severity};
 
 use super::super::request::Request;
@@ -98,8 +98,7 @@ fn impossible_swaps(site: &Site) -> Vec<Finding> {
         finding.advise(Message::new("no-swap-advice"))
     };
     // One at the target itself is restored into; those below it would end up on the wrong file system.
-    let is_tree = site.present.as_ref().is_some_and(|present| present.kind == FileKind::Directory);
-    let mounts = site.mounts.iter().filter(|mount| !is_tree || **mount != site.target);
+    let mounts = site.mounts.iter().filter(|mount| !site.is_tree() || **mount != site.target);
     let mounts = mounts.map(|mount| blocker(Message::new("mount-point").text("path", mount.display())));
     let is_elsewhere = |volume: &&Volume| volume.driver != "local" || !volume.options.is_empty();
     let driver =
