@@ -203,13 +203,9 @@ impl Bed {
         assert_eq!(self.conclude(&ended, "rollback", || ()), "completed", "{}{}", ended.stdout, ended.stderr);
         let events = self.shop.reprise(&["operations", "log", "latest", "--json"]).expect(0).json();
         let events = events.as_array().unwrap();
-        let called = |log: &PathBuf| calls::attribute(steps.len(), events, log);
-        let (here, there) = (called(&logs[0]), self.sshd.as_ref().map(|_| called(&logs[1])));
-        for (step, calls) in steps.iter_mut().zip(here) {
-            step.calls = calls;
-        }
-        for (step, calls) in steps.iter_mut().zip(there.into_iter().flatten()) {
-            step.calls_there = calls;
+        calls::attribute(&mut steps, events, &logs[0], |step| &mut step.calls);
+        if self.sshd.is_some() {
+            calls::attribute(&mut steps, events, &logs[1], |step| &mut step.calls_there);
         }
         calls::time(&mut steps, events);
         // Whether a container makes room is only known when its turn comes, and one that has long been well is not waited for.

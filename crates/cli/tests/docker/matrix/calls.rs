@@ -98,14 +98,15 @@ pub fn tracer(process: u32) -> i32 {
 /// Tells each step when it began, as the journal's `events` say.
 pub fn time(steps: &mut [Step], events: &[Value]) {
     let beginning = moment(&events[0]);
-    for (step, event) in begun(events) {
-        steps[step].began = moment(event).duration_since(beginning).as_secs_f64();
+    for event in events {
+        if let Some(step) = begins(event) {
+            steps[step].began = moment(event).duration_since(beginning).as_secs_f64();
+        }
     }
 }
 
-/// For each step, which calls of `log` are of the time when it was at work.
-pub fn attribute(steps: usize, events: &[Value], log: &Path) -> Vec<Vec<String>> {
-    let mut of_steps = vec![Vec::new(); steps];
+/// Tells each step, at the place that `of` is, which calls of `log` are of the time when it was at work.
+pub fn attribute(steps: &mut [Step], events: &[Value], log: &Path, of: fn(&mut Step) -> &mut Vec<String>) {
     let log = fs::read_to_string(log).expect("a log");
     // What fails anyhow changes nothing; of a call that it saw the end of only, strace does not know what it is.
     let calls = log.lines().filter(|line| !line.contains(" = -1 E")).filter_map(|line| {
@@ -115,23 +116,22 @@ pub fn attribute(steps: usize, events: &[Value], log: &Path) -> Vec<Vec<String>>
         Some((at.parse::<f64>().expect("a time"), call))
     });
     let seconds = |event: &Value| moment(event).as_duration().as_secs_f64();
-    let times: Vec<(f64, &Value)> = events.iter().map(|event| (seconds(event), event)).collect();
+    let times: Vec<(f64, Option<usize>)> =
+        events.iter().map(|event| (seconds(event), begins(event))).collect();
     for (at, call) in calls {
         let last = times[..times.partition_point(|(time, _)| *time <= at)].last();
-        let step =
-            last.and_then(|(_, event)| (event["event"] == "started").then(|| event["step"].as_u64())?);
-        let Some(step) = step else { continue };
-        let calls: &mut Vec<String> = &mut of_steps[usize::try_from(step).expect("a number")];
+        let Some(step) = last.and_then(|(_, step)| *step) else { continue };
+        let calls = of(&mut steps[step]);
         if !calls.iter().any(|known| known == call) {
             calls.push(call.to_owned());
         }
     }
-    of_steps
 }
 
-fn begun(events: &[Value]) -> impl Iterator<Item = (usize, &Value)> {
-    let started = events.iter().filter(|event| event["event"] == "started");
-    started.map(|event| (usize::try_from(event["step"].as_u64().expect("a step")).expect("a number"), event))
+/// The step that begins with `event`.
+fn begins(event: &Value) -> Option<usize> {
+    let step = (event["event"] == "started").then(|| event["step"].as_u64())??;
+    Some(usize::try_from(step).expect("a number"))
 }
 
 fn moment(event: &Value) -> Timestamp {
