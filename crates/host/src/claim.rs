@@ -190,8 +190,10 @@ impl Holder {
             None => {
                 drop(holder);
                 let said = said.and_then(|thread| thread.join().ok()).unwrap_or_default();
-                let said = String::from_utf8_lossy(&said).trim().to_owned();
-                Err(Error::CannotClaim { host: host.to_owned(), reason: said })
+                // Of several lines the last is its own for certain, whatever a login shell said before it.
+                let said = String::from_utf8_lossy(&said);
+                let reason = said.trim().lines().last().unwrap_or_default().to_owned();
+                Err(Error::CannotClaim { host: host.to_owned(), reason })
             }
         }
     }

@@ -42,7 +42,7 @@ impl Agent {
         }
         let silent = |_| "it does not answer any more".to_owned();
         let stderr = self.stderr.recv_timeout(limit).map_err(silent)?;
-        let said = String::from_utf8_lossy(&stderr.said).trim().to_owned();
+        let said = wire::own_words(&String::from_utf8_lossy(&stderr.said), &self.session.mark).to_owned();
         let Answer::Ended(status) = stderr.answer else {
             return Err(if said.is_empty() { "the connection was closed".to_owned() } else { said });
         };

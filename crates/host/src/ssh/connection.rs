@@ -186,7 +186,7 @@ impl Connection {
         let idle = self.idle().pop().filter(|agent| agent.session.belongs_to(&master));
         let mut agent = match idle {
             Some(agent) => agent,
-            None => Agent::of(self.session_of(&master, |_| wire::serve())?),
+            None => Agent::of(self.session_of(&master, wire::serve)?),
         };
         // One that failed to answer is not asked again.
         let said = agent
@@ -253,13 +253,13 @@ impl Connection {
         let (stdout, mut stderr) = (collect(stdout), collect(stderr));
         let answer = wire::answer(&mut stderr, &session.mark);
         let stderr = String::from_utf8_lossy(&stderr);
+        let message = wire::own_words(&stderr, &session.mark);
         match answer {
-            Answer::Ended(status) => Ok(Said { status, stdout, stderr: stderr.trim().to_owned() }),
+            Answer::Ended(status) => Ok(Said { status, stdout, stderr: message.to_owned() }),
             Answer::Lost if !in_time => {
                 Err(self.settings.error(Trouble::Lost, "it does not answer any more"))
             }
             Answer::Lost => {
-                let message = stderr.trim();
                 let message = if message.is_empty() { "the connection was closed" } else { message };
                 Err(self.settings.error(Trouble::Lost, message))
             }

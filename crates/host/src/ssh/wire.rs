@@ -6,7 +6,9 @@
 //! of its own: a session and a login shell for each would take many times as long as what is asked for. Standard input
 //! is what keeps it alive: when it ends because we are gone, the command there is ended.
 //!
-//! An answer counts only with the mark that the script prints last. Without it the connection was lost.
+//! An answer counts only with the mark that the script prints last. Without it the connection was lost. What comes before
+//! the mark that it prints first is not its own: a login shell reads its files before it runs the command, and `sudo` has
+//! its say as well.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -74,8 +76,9 @@ const PREAMBLE: &str = "LC_ALL=C PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/
                         export LC_ALL PATH\n";
 
 /// What serves requests until standard input ends: each is a line with a length, and a script of so many bytes.
-pub(super) fn serve() -> Vec<u8> {
-    plain("exec 3<&0 </dev/null\nwhile IFS= read -r n <&3; do eval \"$(head -c \"$n\" <&3)\"; done\n")
+pub(super) fn serve(mark: &str) -> Vec<u8> {
+    let serve = "exec 3<&0 </dev/null\nwhile IFS= read -r n <&3; do eval \"$(head -c \"$n\" <&3)\"; done\n";
+    [begin(mark).as_bytes(), serve.as_bytes()].concat()
 }
 
 /// A request to run `call` until it ends, its time is up, or standard input ends. Both streams of its output end with
@@ -99,12 +102,21 @@ pub(super) fn request(call: &Call, mark: &str) -> Vec<u8> {
 /// A script that runs `call` with the rest of standard input as its own.
 pub(super) fn fed(call: &Call, mark: &str) -> Vec<u8> {
     let end = format!("; r=$?\nprintf '\\n%s %s\\n' {mark} $r >&2\n");
-    [PREAMBLE.as_bytes(), &call.line(), end.as_bytes()].concat()
+    [begin(mark).as_bytes(), &call.line(), end.as_bytes()].concat()
 }
 
 /// The script `script`, run as it is.
 pub(super) fn plain(script: &str) -> Vec<u8> {
     [PREAMBLE, script].concat().into_bytes()
+}
+
+fn begin(mark: &str) -> String {
+    format!("{PREAMBLE}printf '\\n%s begins\\n' {mark} >&2\n")
+}
+
+/// What the script itself said of all that came on standard error; all of it where it did not come to run.
+pub(super) fn own_words<'s>(stderr: &'s str, mark: &str) -> &'s str {
+    stderr.split_once(&format!("\n{mark} begins\n")).map_or(stderr, |(_, own)| own).trim()
 }
 
 /// The command that makes the other side read a script of `length` bytes.
@@ -137,7 +149,7 @@ mod tests {
     use super::*;
 
     fn start(call: &Call) -> Child {
-        let serve = serve();
+        let serve = serve("mark");
         let mut child = std::process::Command::new("sh")
             .arg("-c")
             .arg(reader(serve.len(), false))
@@ -168,7 +180,7 @@ mod tests {
         let (stderr, answer) = until_mark(child.stderr.take().unwrap());
         drop(child.stdin.take());
         assert!(child.wait().unwrap().success());
-        (stdout, String::from_utf8(stderr).unwrap(), answer)
+        (stdout, own_words(&String::from_utf8(stderr).unwrap(), "mark").to_owned(), answer)
     }
 
     #[test]
@@ -181,7 +193,7 @@ mod tests {
     #[test]
     fn how_a_command_ended_and_what_it_said_is_told() {
         let (_, stderr, answer) = run(&Call::script("echo no such thing >&2; exit 3", &[]));
-        assert_eq!((stderr.trim(), answer), ("no such thing", Answer::Ended(3)));
+        assert_eq!((stderr.as_str(), answer), ("no such thing", Answer::Ended(3)));
         let (_, _, answer) = run(&Call::script("sleep 600", &[]).limit(Duration::from_secs(1)));
         assert_eq!(answer, Answer::Ended(124));
     }
@@ -196,6 +208,13 @@ mod tests {
         drop(child.stdin.take());
         child.wait_with_output().unwrap();
         assert!(!dir.path().exists());
+    }
+
+    #[test]
+    fn what_was_said_before_the_script_ran_is_not_its_own() {
+        assert_eq!(own_words("sudo: unable to resolve host\n\nmark begins\ntar: no\n", "mark"), "tar: no");
+        assert_eq!(own_words("welcome\nmark begins\n", "mark"), "");
+        assert_eq!(own_words("sudo: a password is required\n", "mark"), "sudo: a password is required");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use reprise_host::{Host, HostKey, Settings, SshHost, Tree, Trouble, pin, scan};
@@ -45,7 +46,7 @@ fn how_its_clock_goes_is_asked_of_the_host() {
 #[test]
 fn what_a_killed_process_left_is_removed_by_the_next() {
     let (sshd, scratch) = (Sshd::start(), tempfile::tempdir().unwrap());
-    let mut gone = std::process::Command::new("true").spawn().unwrap();
+    let mut gone = Command::new("true").spawn().unwrap();
     gone.wait().unwrap();
     let stale = scratch.path().join(format!("reprise-ssh-{}-abc", gone.id()));
     let others = scratch.path().join(format!("reprise-ssh-{}-abc", std::process::id()));
@@ -144,6 +145,29 @@ fn who_is_not_root_needs_sudo_without_a_password() {
 
     let sshd = Sshd::with_sudo("reprise-test ALL=(root) ALL");
     assert_eq!(trouble(sshd.settings(scratch.path())), Trouble::SudoRefused);
+}
+
+#[test]
+fn what_a_login_shell_says_of_itself_is_neither_a_warning_nor_an_error() {
+    let noisy = "printf '#!/bin/sh\\nprintf \"cp: No space left on device\" >&2\\nexec /bin/sh \"$@\"\\n' >\"$DIR/shell\" && \
+                 chmod 755 \"$DIR/shell\" && sed \"s,^\\(root:.*:\\).*,\\1$DIR/shell,\" /etc/passwd >\"$DIR/passwd\" && \
+                 mount --bind \"$DIR/passwd\" /etc/passwd && ";
+    let (sshd, scratch) = (Sshd::behind(noisy), tempfile::tempdir().unwrap());
+    let host = SshHost::connect(sshd.settings(scratch.path())).unwrap();
+    let dir = reprise_testkit::scratch();
+    fs::write(dir.path().join("tree"), "content").unwrap();
+    let tar = Command::new("tar").args(["-c", "-C"]).arg(dir.path()).arg("tree").output().unwrap();
+    let Tree::Elsewhere(mut tree) = host.tree(&dir.path().join("tree")).unwrap() else {
+        panic!("its files are elsewhere");
+    };
+    tree.write_all(&tar.stdout).unwrap();
+    assert_eq!(tree.finish().unwrap().warnings, Vec::<String>::new());
+    let said = host.ask(&reprise_host::Command::new("sh").args(["-c", "echo really >&2"])).unwrap();
+    assert_eq!(said.stderr, "really");
+    // The first failure of a shell that serves requests, whose words are looked for a reason.
+    let fresh = SshHost::connect(sshd.settings(scratch.path())).unwrap();
+    let error = fresh.read(&dir.path().join("none"), 10).unwrap_err();
+    assert!(error.to_string().contains("No such file"), "{error}");
 }
 
 #[test]
