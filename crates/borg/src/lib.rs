@@ -75,7 +75,8 @@ pub use catalogue::{Catalogue, Entry, Node};
 pub use crypto::{Encryption, PassphraseError};
 pub use error::Error;
 pub use extract::{
-    Attribute, Change, Changed, Extraction, Options, Owners, Placement, Problem, ProblemKind, Report,
+    Attribute, Change, Changed, Described, Extraction, Options, Owners, Placement, Problem, ProblemKind,
+    Report,
 };
 pub use id::Id;
 pub use item::{Chunk, Item, Kind, Xattr};

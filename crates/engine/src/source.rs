@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use reprise_host::Found;
+use reprise_host::Present;
 use reprise_model::Observer;
 
 /// What an extraction wrote.
@@ -71,38 +71,36 @@ impl SourceError {
 /// A backup that trees are extracted from, among others of its kind.
 pub trait Source: Send + Sync {
     /// Writes what the backup holds at `path` (no leading slash) as `to`, which does not exist yet but
-    /// whose parent does. All or an error: a tree with something missing is not a success. What was
+    /// whose parent does. Only `some` entries of it where that is given, as [`Differences`] names them, and directories that lead to
+    /// them. All or an error: a tree with something missing is not a success. What was
     /// written before an error stays for the caller to remove.
-    fn extract(&self, path: &str, to: &Path, observer: &dyn Observer) -> Result<Extracted, SourceError>;
+    fn extract(
+        &self,
+        path: &str,
+        some: Option<&BTreeSet<PathBuf>>,
+        to: &Path,
+        observer: &dyn Observer,
+    ) -> Result<Extracted, SourceError>;
 
     /// Writes the same to `to` as a tar stream, in which the tree is called `name`.
     fn stream(
         &self,
         path: &str,
+        some: Option<&BTreeSet<PathBuf>>,
         name: &OsStr,
         to: &mut dyn Write,
         observer: &dyn Observer,
     ) -> Result<Extracted, SourceError>;
 
-    /// How the directory `root` of this machine differs from what the backup holds at `path`; `present` is all that is to be
-    /// looked at below it. Content is compared, whatever names and times say.
+    /// How the directory `root` differs from what the backup holds at `path`; `present` is all that is to be looked at below it.
+    /// Content is compared, whatever names and times say. Of the directory itself, only what this machine can read is.
     fn differences(
         &self,
         path: &str,
         root: &Path,
-        present: &[Found],
+        present: &Present,
         observer: &dyn Observer,
     ) -> Result<Differences, SourceError>;
-
-    /// [`Source::extract`] of only those entries below `path` that are `wanted`, as [`Differences`] names them; directories
-    /// that lead to them are made.
-    fn extract_some(
-        &self,
-        path: &str,
-        wanted: &BTreeSet<PathBuf>,
-        to: &Path,
-        observer: &dyn Observer,
-    ) -> Result<Extracted, SourceError>;
 
     /// The content of the regular file at `path`; fails when it has more than `limit` bytes.
     fn read(&self, path: &str, limit: u64) -> Result<Vec<u8>, SourceError>;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Attributes, Claim, Claimed, Command, Container, Docker, Found, Move, Output, Result};
+use crate::{Attributes, Claim, Claimed, Command, Container, Docker, Found, Move, Output, Present, Result};
 
 /// What names a file within its file system, whatever it is called. It stays over renames and reboots, and
 /// no later file is taken for it: numbers are used again, births are not.
@@ -159,16 +159,27 @@ pub trait Host: Send + Sync {
     /// (paths relative to it) and what is below those.
     fn walk(&self, path: &Path, except: &[PathBuf]) -> Result<Vec<Found>>;
 
+    /// The same for whoever compares it with a backup; nothing when `cancelled` said so before it was looked through.
+    fn present(
+        &self,
+        path: &Path,
+        except: &[PathBuf],
+        cancelled: &dyn Fn() -> bool,
+    ) -> Result<Option<Present>> {
+        let _ = cancelled;
+        Ok(Some(Present::Here(self.walk(path, except)?)))
+    }
+
     /// Carries names out of `tree` into `store` and back, one after the other, and makes that last through a power cut. All
     /// within one file system; nothing is replaced, and no symbolic link is followed at or below `tree` and `store`: whoever
-    /// can write there must not decide what is moved. Over SSH, only names at the top of `tree` can be carried.
+    /// can write there must not decide what is moved.
     fn carry(&self, tree: &Path, store: &Path, moves: &[Move]) -> Result<()>;
 
     /// What the directory `path` has besides what is in it. Attributes that this host cannot tell are none.
     fn attributes(&self, path: &Path) -> Result<Attributes>;
 
     /// Gives the directory `path` of `tree`, or `tree` itself where that is empty, these attributes. No symbolic link is
-    /// followed at or below `tree`. Over SSH, only `tree` itself can be given any.
+    /// followed at or below `tree`.
     fn set_attributes(&self, tree: &Path, path: &Path, attributes: &Attributes) -> Result<()>;
 
     /// Writes the small file `path`, which only its owner can read: all of it, on disk, or nothing. What lies there, or
@@ -182,7 +193,7 @@ pub trait Host: Send + Sync {
     fn run(&self, command: &Command) -> Result<Output>;
 
     /// The same, of one that takes long and may be given up half-way: nothing when `cancelled` said so, and it was told to end before
-    /// it had. Over SSH it is not given up.
+    /// it had. One that is given input over SSH is not given up.
     fn run_unless(&self, cancelled: &dyn Fn() -> bool, command: &Command) -> Result<Option<Output>> {
         let _ = cancelled;
         self.run(command).map(Some)

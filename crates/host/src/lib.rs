@@ -18,6 +18,7 @@ mod local;
 mod mounts;
 mod mutable;
 mod overlay;
+mod present;
 mod ssh;
 
 pub use both::both;
@@ -35,6 +36,7 @@ pub(crate) use host::absolute_mounts;
 pub use host::{BTRFS_SUBVOLUME, Disk, FileKind, Host, Inode, Space, Stat, Tree, Unpack, Unpacked};
 pub use local::{HERE, LocalHost};
 pub use overlay::OverlayHost;
+pub use present::{Present, Seen};
 pub use ssh::{
     BadDestination, Destination, Exchange, Facts, HostKey, Settings, SshHost, Trouble, make_identity, pin,
     scan,

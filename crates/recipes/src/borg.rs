@@ -15,7 +15,7 @@ use reprise_borg::{
     Selection,
 };
 use reprise_engine::{Differences, Extracted, Source, SourceError, SourceRef};
-use reprise_host::Found;
+use reprise_host::Present;
 use reprise_model::{Observer, Unobserved};
 
 use crate::backup::{Backup, Entry, EntryKind};
@@ -159,12 +159,25 @@ fn joined(outer: &[u8], inner: &[u8]) -> Vec<u8> {
     [outer, slash, inner].concat()
 }
 
+/// What is at `path` as `name`, or `some` of it by paths below it.
+fn those(path: &str, some: Option<&BTreeSet<PathBuf>>, name: &OsStr) -> Extraction {
+    let whole = |inner: &PathBuf| joined(path.as_bytes(), inner.as_os_str().as_bytes());
+    let selection = some.map(|some| Selection::of_paths(some.iter().map(whole)));
+    let placement = Placement::new(path, name.as_encoded_bytes());
+    Extraction::of([Placement { selection: selection.unwrap_or_default(), ..placement }])
+}
+
 impl Source for BorgArchive<'_> {
-    fn extract(&self, path: &str, to: &Path, observer: &dyn Observer) -> Result<Extracted, SourceError> {
+    fn extract(
+        &self,
+        path: &str,
+        some: Option<&BTreeSet<PathBuf>>,
+        to: &Path,
+        observer: &dyn Observer,
+    ) -> Result<Extracted, SourceError> {
         let (root, name) = parts(to)?;
-        let placement = Placement::new(path, name.as_encoded_bytes());
         self.with(|archive, _| {
-            let report = archive.extract(&Extraction::of([placement]), root, observer);
+            let report = archive.extract(&those(path, some, name), root, observer);
             complete(&report.map_err(|error| source_error(&error))?)
         })
     }
@@ -172,13 +185,13 @@ impl Source for BorgArchive<'_> {
     fn stream(
         &self,
         path: &str,
+        some: Option<&BTreeSet<PathBuf>>,
         name: &OsStr,
         to: &mut dyn Write,
         observer: &dyn Observer,
     ) -> Result<Extracted, SourceError> {
-        let placement = Placement::new(path, name.as_encoded_bytes());
         self.with(|archive, _| {
-            let report = archive.export_tar(&Extraction::of([placement]), to, observer);
+            let report = archive.export_tar(&those(path, some, name), to, observer);
             complete(&report.map_err(|error| source_error(&error))?)
         })
     }
@@ -187,29 +200,10 @@ impl Source for BorgArchive<'_> {
         &self,
         path: &str,
         root: &Path,
-        present: &[Found],
+        present: &Present,
         observer: &dyn Observer,
     ) -> Result<Differences, SourceError> {
         differing::differences(self, path, root, present, observer)
-    }
-
-    fn extract_some(
-        &self,
-        path: &str,
-        wanted: &BTreeSet<PathBuf>,
-        to: &Path,
-        observer: &dyn Observer,
-    ) -> Result<Extracted, SourceError> {
-        let (root, name) = parts(to)?;
-        let whole = |inner: &PathBuf| joined(path.as_bytes(), inner.as_os_str().as_bytes());
-        let placement = Placement {
-            selection: Selection::of_paths(wanted.iter().map(whole)),
-            ..Placement::new(path, name.as_encoded_bytes())
-        };
-        self.with(|archive, _| {
-            let report = archive.extract(&Extraction::of([placement]), root, observer);
-            complete(&report.map_err(|error| source_error(&error))?)
-        })
     }
 
     fn read(&self, path: &str, limit: u64) -> Result<Vec<u8>, SourceError> {

@@ -12,8 +12,8 @@ use jiff::Timestamp;
 use reprise_engine::{Clock, Differences, Extracted, Source, SourceError};
 use reprise_host::{
     Attributes, Blueprint, Claim, Claimed, Command, Compose, ComposeProject, Container, Disk, Docker,
-    Endpoint, Engine, Error, Found, Host, Move, NetworkSpec, ObjectKind, Output, Result, Space, Stat, Tree,
-    Volume, VolumeSpec,
+    Endpoint, Engine, Error, Found, Host, Move, NetworkSpec, ObjectKind, Output, Present, Result, Space,
+    Stat, Tree, Volume, VolumeSpec,
 };
 use reprise_model::Observer;
 use serde_json::Value;
@@ -131,6 +131,14 @@ impl Host for FaultyHost<'_> {
     }
     fn walk(&self, path: &Path, except: &[PathBuf]) -> Result<Vec<Found>> {
         self.look("walk", path, || self.host.walk(path, except))
+    }
+    fn present(
+        &self,
+        path: &Path,
+        except: &[PathBuf],
+        cancelled: &dyn Fn() -> bool,
+    ) -> Result<Option<Present>> {
+        self.look("look through", path, || self.host.present(path, except, cancelled))
     }
     fn carry(&self, tree: &Path, store: &Path, moves: &[Move]) -> Result<()> {
         let path = moves.first().map_or(Path::new(""), |first| &first.placed);
@@ -273,25 +281,32 @@ fn unwritable(error: std::io::Error) -> SourceError {
 }
 
 impl Source for FaultySource<'_> {
-    fn extract(&self, path: &str, to: &Path, observer: &dyn Observer) -> Result<Extracted, SourceError> {
+    fn extract(
+        &self,
+        path: &str,
+        some: Option<&BTreeSet<PathBuf>>,
+        to: &Path,
+        observer: &dyn Observer,
+    ) -> Result<Extracted, SourceError> {
         let each = |entry: &Path| {
             let name = format!("extract entry {}", entry.display());
             self.faults.perform((name, Kind::Entry), || Ok(()), || {}, unwritable)
         };
-        let whole = || self.source.copy(path, to, observer, &each);
+        let whole = || self.source.copy(path, some, to, observer, &each);
         self.faults.perform((format!("extract {path}"), Kind::Change), whole, || {}, unwritable)
     }
 
     fn stream(
         &self,
         path: &str,
+        some: Option<&BTreeSet<PathBuf>>,
         name: &OsStr,
         to: &mut dyn Write,
         observer: &dyn Observer,
     ) -> Result<Extracted, SourceError> {
         // Cut midway, a stream ends where it is; what is at its other end sees no more of it.
         let mut whole = Vec::new();
-        let wrote = self.source.stream(path, name, &mut whole, observer)?;
+        let wrote = self.source.stream(path, some, name, &mut whole, observer)?;
         let (first, rest) = whole.split_at(whole.len() / 2);
         let to = RefCell::new(to);
         let send = |part: &[u8]| to.borrow_mut().write_all(part).map_err(unwritable);
@@ -308,26 +323,11 @@ impl Source for FaultySource<'_> {
         &self,
         path: &str,
         root: &Path,
-        present: &[Found],
+        present: &Present,
         observer: &dyn Observer,
     ) -> Result<Differences, SourceError> {
         let whole = || self.source.differences(path, root, present, observer);
         self.faults.perform((format!("compare {path}"), Kind::Look), whole, || {}, unwritable)
-    }
-
-    fn extract_some(
-        &self,
-        path: &str,
-        wanted: &BTreeSet<PathBuf>,
-        to: &Path,
-        observer: &dyn Observer,
-    ) -> Result<Extracted, SourceError> {
-        let each = |entry: &Path| {
-            let name = format!("extract entry {}", entry.display());
-            self.faults.perform((name, Kind::Entry), || Ok(()), || {}, unwritable)
-        };
-        let whole = || self.source.copy_some(path, wanted, to, observer, &each);
-        self.faults.perform((format!("extract some of {path}"), Kind::Change), whole, || {}, unwritable)
     }
 
     fn read(&self, path: &str, limit: u64) -> Result<Vec<u8>, SourceError> {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use reprise_host::{
-    Attributes, Claim, Claimed, Command, Disk, Docker, Error, Found, Host, LocalHost, Move, Output, Result,
-    Space, Stat, Tree,
+    Attributes, Claim, Claimed, Command, Disk, Docker, Error, Found, Host, LocalHost, Move, Output, Present,
+    Result, Space, Stat, Tree,
 };
 
 use crate::SimDocker;
@@ -89,6 +89,14 @@ impl Host for TestHost {
     }
     fn walk(&self, path: &Path, except: &[PathBuf]) -> Result<Vec<Found>> {
         self.files.walk(path, except)
+    }
+    fn present(
+        &self,
+        path: &Path,
+        except: &[PathBuf],
+        cancelled: &dyn Fn() -> bool,
+    ) -> Result<Option<Present>> {
+        self.files.present(path, except, cancelled)
     }
     fn carry(&self, tree: &Path, store: &Path, moves: &[Move]) -> Result<()> {
         self.files.carry(tree, store, moves)

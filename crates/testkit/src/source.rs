@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use reprise_engine::{Differences, Extracted, Source, SourceError};
-use reprise_host::{Found, Host, LocalHost};
+use reprise_host::{FileKind, Host, LocalHost, Present, Seen};
 use reprise_model::Observer;
+use sha2::{Digest, Sha256};
 
 use crate::plans::joined;
 use crate::{attributes, scratch};
@@ -62,10 +63,14 @@ impl DirSource {
     pub fn copy(
         &self,
         path: &str,
+        some: Option<&BTreeSet<PathBuf>>,
         to: &Path,
         observer: &dyn Observer,
         each: &dyn Fn(&Path) -> Result<(), SourceError>,
     ) -> Result<Extracted, SourceError> {
+        if let Some(wanted) = some {
+            return self.copy_some(path, wanted, to, observer, each);
+        }
         let from = self.find(path)?;
         let mut wrote = Extracted::default();
         self.copy_entry(&from, to, observer, each, &mut wrote)?;
@@ -113,8 +118,7 @@ impl DirSource {
         Ok(())
     }
 
-    /// [`Source::extract_some`], with `each` called before every entry.
-    pub fn copy_some(
+    fn copy_some(
         &self,
         path: &str,
         wanted: &BTreeSet<PathBuf>,
@@ -174,17 +178,30 @@ fn described(path: &Path) -> Option<String> {
     } else if meta.is_symlink() {
         ("link", fs::read_link(path).ok()?.into_os_string().into_encoded_bytes())
     } else {
-        ("file", fs::read(path).ok()?)
+        ("file", Sha256::digest(fs::read(path).ok()?).to_vec())
     };
     let xattrs = attributes::xattrs(path).ok()?;
-    let time = (meta.mtime(), meta.mtime_nsec());
+    let mut xattrs: Vec<_> =
+        xattrs.into_iter().map(|(name, value)| (name.into_string().expect("a name"), value)).collect();
+    xattrs.sort();
+    let owner = (meta.uid(), meta.gid());
+    let time = (meta.mtime(), meta.mtime_nsec() as u32);
     let names = if meta.is_dir() { 1 } else { meta.nlink() };
-    Some(format!(
-        "{kind} {:o} {} {} {names} {time:?} {xattrs:?} {content:?}",
-        meta.mode(),
-        meta.uid(),
-        meta.gid()
-    ))
+    Some(format!("{kind} {:o} {owner:?} {names} {time:?} {xattrs:?} {content:?}", meta.mode() & 0o7777))
+}
+
+/// The same of what another host has seen.
+fn described_there(seen: &Seen) -> String {
+    let had = &seen.attributes;
+    let (kind, content) = match seen.found.kind {
+        FileKind::Directory => ("directory", Vec::new()),
+        FileKind::Symlink => ("link", seen.target.as_encoded_bytes().to_vec()),
+        FileKind::File | FileKind::Other => ("file", seen.digest.expect("a digest").to_vec()),
+    };
+    let owner = (had.uid, had.gid);
+    let time = (had.seconds, had.nanoseconds);
+    let names = if kind == "directory" { 1 } else { seen.found.names };
+    format!("{kind} {:o} {owner:?} {names} {time:?} {:?} {content:?}", had.mode, had.xattrs)
 }
 
 fn unwritable(error: io::Error) -> SourceError {
@@ -192,20 +209,27 @@ fn unwritable(error: io::Error) -> SourceError {
 }
 
 impl Source for DirSource {
-    fn extract(&self, path: &str, to: &Path, observer: &dyn Observer) -> Result<Extracted, SourceError> {
-        self.copy(path, to, observer, &|_| Ok(()))
+    fn extract(
+        &self,
+        path: &str,
+        some: Option<&BTreeSet<PathBuf>>,
+        to: &Path,
+        observer: &dyn Observer,
+    ) -> Result<Extracted, SourceError> {
+        self.copy(path, some, to, observer, &|_| Ok(()))
     }
 
     fn stream(
         &self,
         path: &str,
+        some: Option<&BTreeSet<PathBuf>>,
         name: &OsStr,
         to: &mut dyn Write,
         observer: &dyn Observer,
     ) -> Result<Extracted, SourceError> {
         // A copy under the name it is to have, for tar to take as it is.
         let dir = scratch();
-        let wrote = self.copy(path, &dir.path().join(name), observer, &|_| Ok(()))?;
+        let wrote = self.copy(path, some, &dir.path().join(name), observer, &|_| Ok(()))?;
         let mut tar = Command::new("tar")
             .args([
                 "-c",
@@ -235,7 +259,7 @@ impl Source for DirSource {
         &self,
         path: &str,
         root: &Path,
-        present: &[Found],
+        present: &Present,
         observer: &dyn Observer,
     ) -> Result<Differences, SourceError> {
         if observer.cancelled() {
@@ -247,8 +271,16 @@ impl Source for DirSource {
         let mut all = vec![PathBuf::new()];
         let below = LocalHost::new().walk(&top, &[]).map_err(|error| unwritable(io::Error::other(error)))?;
         all.extend(below.into_iter().map(|found| found.path));
+        let seen = |inner: &Path| match present {
+            Present::Here(_) => described(&joined(root, inner)),
+            Present::There(seen) => seen.iter().find(|seen| seen.found.path == inner).map(described_there),
+        };
         for inner in all {
-            let (wanted, there) = (described(&joined(&top, &inner)), described(&joined(root, &inner)));
+            let (wanted, there) = (described(&joined(&top, &inner)), seen(&inner));
+            if inner.as_os_str().is_empty() && matches!(present, Present::There(_)) {
+                held.insert(inner);
+                continue;
+            }
             let is_dir =
                 |what: &Option<String>| what.as_deref().is_some_and(|what| what.starts_with("directory"));
             if wanted != there {
@@ -258,7 +290,7 @@ impl Source for DirSource {
             }
             held.insert(inner);
         }
-        let extra = present.iter().filter(|found| !held.contains(&found.path));
+        let extra = present.found().into_iter().filter(|found| !held.contains(&found.path));
         differing.extra = extra.map(|found| found.path.clone()).collect();
         // Files with several names are made anew with all of them, or left alone.
         let names = |path: &PathBuf| -> Vec<PathBuf> {
@@ -269,16 +301,6 @@ impl Source for DirSource {
         let anew: BTreeSet<PathBuf> = differing.anew.iter().flat_map(names).collect();
         differing.anew = anew.into_iter().collect();
         Ok(differing)
-    }
-
-    fn extract_some(
-        &self,
-        path: &str,
-        wanted: &BTreeSet<PathBuf>,
-        to: &Path,
-        observer: &dyn Observer,
-    ) -> Result<Extracted, SourceError> {
-        self.copy_some(path, wanted, to, observer, &|_| Ok(()))
     }
 
     fn read(&self, path: &str, _limit: u64) -> Result<Vec<u8>, SourceError> {

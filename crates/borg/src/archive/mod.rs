@@ -17,13 +17,14 @@ pub use items::Items;
 pub use lost::LostItems;
 pub(crate) use stream::Spot;
 
+use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
 
 use reprise_model::Observer;
 
 use crate::catalogue::Catalogue;
-use crate::extract::{self, Extraction, Report};
+use crate::extract::{self, Described, Extraction, Report};
 use crate::item::Item;
 use crate::repository::Repository;
 use crate::{Error, Id};
@@ -173,6 +174,18 @@ impl<'r> Archive<'r> {
         observer: &dyn Observer,
     ) -> Result<Report, Error> {
         extract::update_directory(self, extraction, root, true, observer)
+    }
+
+    /// The same for a directory that cannot be read from here: `present` describes what is in it, by where it would be
+    /// extracted to. Content is compared by digest, for which that of files is read whose size and attributes are right; what is lost
+    /// of those is told as a problem. Flags and times of access are not compared, and device nodes count as never extracted.
+    pub fn compare_with(
+        &self,
+        extraction: &Extraction,
+        present: &HashMap<Vec<u8>, Described>,
+        observer: &dyn Observer,
+    ) -> Result<Report, Error> {
+        extract::to_described(self, extraction, present, observer)
     }
 
     /// Reads all that an extraction would take, verifies it and puts it nowhere. The report tells what extracting would

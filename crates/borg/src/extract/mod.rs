@@ -27,7 +27,8 @@ mod window;
 
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use acl::fuzz as fuzz_acl;
-pub(crate) use changed::to_directory as update_directory;
+pub use changed::Described;
+pub(crate) use changed::{to_described, to_directory as update_directory};
 pub(crate) use check::to_nowhere;
 pub(crate) use directory::to_directory;
 pub(crate) use path::{normalize, split};

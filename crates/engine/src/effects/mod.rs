@@ -1,5 +1,6 @@
 //! The primitive steps: all that ever changes a host.
 
+mod arrive;
 mod aside;
 mod back_up;
 mod compose;

@@ -2,15 +2,14 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-use reprise_host::{Command, Disk, Tree, Unpack, quote};
-use reprise_model::{Message, Observer};
+use reprise_host::{Command, quote};
+use reprise_model::Message;
 use serde::{Deserialize, Serialize};
 
-use super::{expect_directory, fail, nothing_at, refused, sh, to_disk};
-use crate::{Cx, Effect, Error, Extracted, Observed, Result, Script, SourceError};
+use super::arrive::Arriving;
+use super::{expect_directory, fail, nothing_at, refused, sh};
+use crate::{Cx, Effect, Extracted, Observed, Result, Script};
 
 /// A file of the staged tree whose content is replaced.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,17 +106,8 @@ impl Effect for Stage {
             return Ok(());
         }
         let part = self.part();
-        let disk = cx.host.disk_of(&part)?;
-        let seen = Seen::default();
-        let mut pauses = PAUSES.iter();
-        while let Err(error) = self.put_together(&part, &*disk, &seen, cx) {
-            // What came of it is not known, so it is begun anew.
-            match pauses.next().filter(|_| is_lost(&error) && !cx.watch.cancelled()) {
-                Some(pause) => cx.clock.sleep(*pause),
-                None => return Err(error),
-            }
-        }
-        disk.flush()?;
+        let arriving = Arriving { from: &self.from, some: None, at: &part };
+        arriving.write(|wrote| self.settle(&part, wrote, cx), cx)?;
         Ok(cx.host.rename(&part, &self.into)?)
     }
 
@@ -134,28 +124,10 @@ impl Effect for Stage {
     }
 }
 
-/// The pauses before a tree that is sent elsewhere is sent again, when the connection was lost on the way.
-const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
-
-fn is_lost(error: &Error) -> bool {
-    matches!(error, Error::Host(error) if error.is_connection_lost())
-}
-
 impl Stage {
-    /// Makes the tree at `part`, whatever was there before.
-    fn put_together(&self, part: &Path, disk: &dyn Disk, seen: &Seen, cx: &Cx<'_>) -> Result<()> {
-        cx.host.remove_tree(part)?;
-        let wrote = match cx.host.tree(part)? {
-            Tree::Here(dir) => to_disk::while_written(disk, cx, |observer| {
-                Ok(cx.source.extract(&self.from, &dir, observer)?)
-            })?,
-            Tree::Elsewhere(there) => self.send(part, there, &seen.again(cx.watch), cx)?,
-            Tree::Pretended => return Ok(()),
-        };
+    /// What is left to do once the tree is at `part`.
+    fn settle(&self, part: &Path, wrote: &Extracted, cx: &Cx<'_>) -> Result<()> {
         self.expect_all(wrote.entries, wrote.bytes)?;
-        for warning in &wrote.warnings {
-            cx.watch.warn(&Message::new("warn-extract").text("warning", warning));
-        }
         for edit in &self.edits {
             let original = edit.original.as_deref().map(OsStr::new);
             match cx.host.edit(part, &edit.path, edit.content.as_bytes(), original) {
@@ -169,34 +141,6 @@ impl Stage {
         Ok(())
     }
 
-    /// Sends the tree to where it is unpacked, and sees to it that all of it arrived.
-    fn send(
-        &self,
-        part: &Path,
-        mut there: Box<dyn Unpack + '_>,
-        observer: &dyn Observer,
-        cx: &Cx<'_>,
-    ) -> Result<Extracted> {
-        let name = part.file_name().unwrap_or_default();
-        let mut sent = match cx.source.stream(&self.from, name, &mut there, observer) {
-            Ok(sent) => sent,
-            // The other end was closed; it knows why.
-            Err(error @ SourceError::Unwritable { .. }) => {
-                there.finish()?;
-                return Err(error.into());
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let found = there.finish()?;
-        self.expect_all(found.entries + sent.left_out, found.bytes)?;
-        let more = found.warnings.len().saturating_sub(WARNINGS);
-        sent.warnings.extend(found.warnings.into_iter().take(WARNINGS));
-        if more > 0 {
-            sent.warnings.push(format!("… and {more} more like these"));
-        }
-        Ok(sent)
-    }
-
     fn expect_all(&self, entries: u64, bytes: u64) -> Result<()> {
         if (entries, bytes) == (self.entries, self.bytes) {
             return Ok(());
@@ -206,47 +150,5 @@ impl Stage {
             self.entries, self.bytes
         );
         Err(refused(&self.into, why, "the archive is not the one that was planned with"))
-    }
-}
-
-/// Warnings of another host's tar that are passed on one by one.
-const WARNINGS: usize = 20;
-
-/// How far the progress has been told, over attempts: what is sent again is not told again.
-#[derive(Default)]
-struct Seen {
-    bytes: AtomicU64,
-    items: AtomicU64,
-}
-
-impl Seen {
-    fn again<'a>(&'a self, observer: &'a dyn Observer) -> Again<'a> {
-        Again { seen: self, observer, bytes: AtomicU64::new(0), items: AtomicU64::new(0) }
-    }
-}
-
-/// One attempt.
-struct Again<'a> {
-    seen: &'a Seen,
-    observer: &'a dyn Observer,
-    bytes: AtomicU64,
-    items: AtomicU64,
-}
-
-impl Observer for Again<'_> {
-    fn advance(&self, bytes: u64, items: u64) {
-        let further = |now: &AtomicU64, most: &AtomicU64, by: u64| {
-            let now = now.fetch_add(by, Ordering::Relaxed) + by;
-            now.saturating_sub(most.fetch_max(now, Ordering::Relaxed))
-        };
-        let bytes = further(&self.bytes, &self.seen.bytes, bytes);
-        let items = further(&self.items, &self.seen.items, items);
-        self.observer.advance(bytes, items);
-    }
-    fn item(&self, path: &[u8]) {
-        self.observer.item(path);
-    }
-    fn cancelled(&self) -> bool {
-        self.observer.cancelled()
     }
 }

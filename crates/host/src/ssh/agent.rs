@@ -2,11 +2,17 @@
 
 use std::io::{Read, Write};
 use std::process::ChildStdin;
-use std::sync::mpsc::{self, Receiver};
-use std::time::Duration;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
 
 use super::connection::{Said, Session};
 use super::wire::{self, Answer, Call};
+
+/// How often it is looked whether what is waited for was given up.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// How long what was given up may take to end.
+const ENDING: Duration = Duration::from_secs(20);
 
 /// One such shell, and what it says.
 #[derive(Debug)]
@@ -33,21 +39,39 @@ impl Agent {
         Self { session, stdin, stdout, stderr }
     }
 
-    /// Has `call` run, and waits so long for its end. What there is to say of a lost connection is the error.
-    pub(super) fn ask(&mut self, call: &Call, limit: Duration) -> Result<Said, String> {
+    /// Has `call` run, and waits so long for its end; nothing when `cancelled` said so before, and it was ended. What there is to
+    /// say of a lost connection is the error.
+    pub(super) fn ask(
+        &mut self,
+        call: &Call,
+        limit: Duration,
+        cancelled: &dyn Fn() -> bool,
+    ) -> Result<Option<Said>, String> {
         let request = wire::request(call, &self.session.mark);
         if let Some(stdin) = &mut self.stdin {
             // What could not be sent is not answered.
             let _ = stdin.write_all(&request);
         }
         let silent = |_| "it does not answer any more".to_owned();
-        let stderr = self.stderr.recv_timeout(limit).map_err(silent)?;
+        let deadline = Instant::now() + limit;
+        let stderr = loop {
+            match self.stderr.recv_timeout(LOOK.min(deadline.saturating_duration_since(Instant::now()))) {
+                Err(RecvTimeoutError::Timeout) if cancelled() => {
+                    // The shell there sees its input end, ends what it runs, and is gone when both streams are.
+                    drop(self.stdin.take());
+                    while self.stderr.recv_timeout(ENDING).is_ok() {}
+                    return Ok(None);
+                }
+                Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => {}
+                told => break told.map_err(silent)?,
+            }
+        };
         let said = wire::own_words(&String::from_utf8_lossy(&stderr.said), &self.session.mark).to_owned();
         let Answer::Ended(status) = stderr.answer else {
             return Err(if said.is_empty() { "the connection was closed".to_owned() } else { said });
         };
         let stdout = self.stdout.recv_timeout(limit).map_err(silent)?;
-        Ok(Said { status, stdout: stdout.said, stderr: said })
+        Ok(Some(Said { status, stdout: stdout.said, stderr: said }))
     }
 }
 

@@ -7,48 +7,74 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use super::SshHost;
+use super::present::unhex;
 use super::wire::Call;
 use crate::carry::is_of_users;
 use crate::{Attributes, Error, FileKind, Found, Host, Move, Result};
 
-/// Names carried with one request: what has to fit into a command line, with room to spare.
-const BATCH: usize = 200;
+/// What is carried with one request at most: it has to fit into a command line, with room to spare.
+const BATCH: usize = 256 << 10;
 
-/// The tree and the store; then `+` or `-` for out and in, the place in the store, the place in the tree, what must be
-/// there or nothing, and so on. Places in the tree are at its top; those in the store, in a directory of it at most.
-const CARRY: &str = "there() { [ -e \"$1\" ] || [ -L \"$1\" ]; }
-real() { [ -d \"$1\" ] && [ ! -L \"$1\" ] || { echo 'Not a directory' >&2; exit 1; }; }
-store=$2
-real \"$1\"; real \"$2\"
+/// `there PATH`: whether something is there. `home PATH`: where a directory really is, which must not be a link itself.
+/// `go PATH`: into a directory below such a one; fails where nothing is, and ends it all where a link leads there or none is
+/// one. What it has gone to, the kernel tells: so it does not matter who changes what on the way.
+const GO: &str = "there() { [ -e \"$1\" ] || [ -L \"$1\" ]; }
+fail() { echo \"$1\" >&2; exit 3; }
+home() {
+  [ -d \"$1\" ] && [ ! -L \"$1\" ] || fail 'Not a directory'
+  cd -P -- \"$1\" && pwd -P && printf x
+}
+go() {
+  if cd -P -- \"$1\" 2>/dev/null; then
+    [ \"$(pwd -P; printf x)\" = \"$1
+x\" ] || fail 'Too many levels of symbolic links'
+  elif there \"$1\"; then fail 'Not a directory'
+  else return 1
+  fi
+}
+";
+
+/// The tree and the store; then `+` or `-` for out and in, the directory of the store and the name there, the directory of the tree
+/// and the name there, the place in the store at which something must be or nothing, and so on. Directories begin with a slash, or
+/// are empty for the top.
+const CARRY: &str = "t=$(home \"$1\") && t=${t%?x} || exit 1
+s=$(home \"$2\") && s=${s%?x} || exit 1
 shift 2
 while [ $# -gt 0 ]; do
-  real \"${2%/*}\"
-  if [ -n \"$4\" ] && ! there \"$4\"; then :
+  stored=$s$2/$3
+  (go \"$s$2\"); [ $? -lt 3 ] || exit 1
+  if [ -n \"$6\" ] && ! there \"$s/$6\"; then :
   elif [ \"$1\" = + ]; then
-    if ! there \"$2\" && there \"$3\"; then mv -nT -- \"$3\" \"$2\" || exit 1; there \"$3\" && exit 1; fi
-  elif there \"$2\"; then
-    if there \"$3\"; then echo 'File exists' >&2; exit 1; fi
-    mv -nT -- \"$2\" \"$3\" || exit 1
+    if ! there \"$stored\" && go \"$t$4\" && there \"./$5\"; then
+      mv -nT -- \"./$5\" \"$stored\" || exit 1
+      if there \"./$5\"; then fail 'File exists'; fi
+    fi
+  elif there \"$stored\"; then
+    go \"$t$4\" || fail 'No such file or directory'
+    if there \"./$5\"; then fail 'File exists'; fi
+    mv -nT -- \"$stored\" \"./$5\" || exit 1
   fi
-  shift 4
+  shift 6
 done
-sync -f -- \"$store/\"";
+sync -f -- \"$s/\"";
 
 /// Mode, owner and time, then what `getfattr` says, where there is one.
 const ATTRIBUTES: &str = "stat -c '%a %u %g %.9Y' -- \"$1\" || exit 1
 if command -v getfattr >/dev/null 2>&1; then getfattr -h -d -m - -e hex --absolute-names -- \"$1\" || exit 1; fi";
 
-/// The path, mode, owner and time; then for each attribute its name and its value, an empty one for one to be removed.
-const SET_ATTRIBUTES: &str = "p=$1 mode=$2 owner=$3 time=$4
-shift 4
-[ -d \"$p\" ] && [ ! -L \"$p\" ] || { echo 'Not a directory' >&2; exit 1; }
-chown -- \"$owner\" \"$p\" || exit 1
+/// The tree, the directory in it, mode, owner and time; then for each attribute its name and its value, an empty one for one to
+/// be removed.
+const SET_ATTRIBUTES: &str = "t=$(home \"$1\") && t=${t%?x} || exit 1
+go \"$t$2\" || fail 'No such file or directory'
+mode=$3 owner=$4 time=$5
+shift 5
+chown -- \"$owner\" . || exit 1
 while [ $# -gt 0 ]; do
-  if [ -n \"$2\" ]; then setfattr -h -n \"$1\" -v \"$2\" -- \"$p\" || exit 1
-  else setfattr -h -x \"$1\" -- \"$p\" || exit 1; fi
+  if [ -n \"$2\" ]; then setfattr -n \"$1\" -v \"$2\" -- . || exit 1
+  else setfattr -x \"$1\" -- . || exit 1; fi
   shift 2
 done
-chmod -- \"$mode\" \"$p\" && touch -m -d \"@$time\" -- \"$p\"";
+chmod -- \"$mode\" . && touch -m -d \"@$time\" -- .";
 
 /// A line for each thing below the first argument, ended by a zero, in the order in which it is found.
 const WALK: &str = "cd -- \"$1\" && find . -xdev -mindepth 1 -printf '%y %s %i %n %P\\0'";
@@ -65,25 +91,40 @@ impl SshHost {
     }
 
     pub(super) fn carry_there(&self, tree: &Path, store: &Path, moves: &[Move]) -> Result<()> {
-        // Further down, a link on the way could lead anywhere, and a shell cannot keep from following it.
-        let is_shallow = |it: &&Move| {
-            let within = it.stored.strip_prefix(store).is_ok_and(|rest| is_plain(rest, 2));
-            within && it.placed.strip_prefix(tree).is_ok_and(|rest| is_plain(rest, 1))
-        };
-        if let Some(deep) = moves.iter().find(|it| !is_shallow(it)) {
-            let error = io::Error::from(io::ErrorKind::Unsupported);
-            return Err(Error::file("move", &deep.placed, error).on(self.name()));
-        }
-        for batch in moves.chunks(BATCH) {
-            let mut call = Call::script(CARRY, &[tree, store]).limit(Duration::from_mins(10));
-            for Move { stored, placed, out, only_if } in batch {
-                call = call.arg(if *out { "+" } else { "-" });
-                call = call.arg(stored.as_os_str().as_bytes()).arg(placed.as_os_str().as_bytes());
-                call = call.arg(only_if.as_ref().map_or(&[][..], |gate| gate.as_os_str().as_bytes()));
+        let script = [GO, CARRY].concat();
+        let begin = || Call::script(&script, &[tree, store]).limit(Duration::from_mins(10));
+        let (mut call, mut size) = (begin(), 0);
+        for (at, it) in moves.iter().enumerate() {
+            let words = self.words_of(tree, store, it)?;
+            size += words.iter().map(|word| word.len() + 1).sum::<usize>();
+            call = words.into_iter().fold(call, Call::arg);
+            if size >= BATCH || at + 1 == moves.len() {
+                self.call("move", &[&it.placed], std::mem::replace(&mut call, begin()))?;
+                size = 0;
             }
-            self.call("move", &[&batch[0].placed], call)?;
         }
         Ok(())
+    }
+
+    /// What [`CARRY`] is told of a move.
+    fn words_of(&self, tree: &Path, store: &Path, it: &Move) -> Result<[Vec<u8>; 6]> {
+        let within = |root: &Path, path: &Path| {
+            let names = path.strip_prefix(root).ok().filter(|within| is_plain(within));
+            let names = names.and_then(|within| Some((directory(within.parent()?), within.file_name()?)));
+            let invalid = io::Error::from(io::ErrorKind::InvalidInput);
+            let refused = || Error::file("move", path, invalid).on(self.name());
+            names.map(|(above, name)| (above, name.as_bytes().to_vec())).ok_or_else(refused)
+        };
+        let (from, stored) = within(store, &it.stored)?;
+        let (to, placed) = within(tree, &it.placed)?;
+        let gate = match &it.only_if {
+            Some(gate) => {
+                let (above, name) = within(store, gate)?;
+                [above, name].join(&b'/')
+            }
+            None => Vec::new(),
+        };
+        Ok([if it.out { b"+".to_vec() } else { b"-".to_vec() }, from, stored, to, placed, gate])
     }
 
     pub(super) fn attributes_there(&self, path: &Path) -> Result<Attributes> {
@@ -92,15 +133,16 @@ impl SshHost {
     }
 
     pub(super) fn set_attributes_there(&self, tree: &Path, path: &Path, wanted: &Attributes) -> Result<()> {
-        if !path.as_os_str().is_empty() {
-            let error = io::Error::from(io::ErrorKind::Unsupported);
-            return Err(Error::file("set attributes of", &tree.join(path), error).on(self.name()));
+        let full = if path.as_os_str().is_empty() { tree.to_owned() } else { tree.join(path) };
+        if !is_plain(path) {
+            let error = io::Error::from(io::ErrorKind::InvalidInput);
+            return Err(Error::file("set attributes of", &full, error).on(self.name()));
         }
-        let path = tree;
-        let present = self.attributes_there(path)?;
+        let present = self.attributes_there(&full)?;
         let time = format!("{}.{:09}", wanted.seconds, wanted.nanoseconds);
+        let mut call = Call::script(&[GO, SET_ATTRIBUTES].concat(), &[tree]).arg(directory(path));
         // With fewer than five digits, chmod would leave a directory's set-id bits as they are.
-        let mut call = Call::script(SET_ATTRIBUTES, &[path]).arg(format!("{:05o}", wanted.mode));
+        call = call.arg(format!("{:05o}", wanted.mode));
         call = call.arg(format!("{}:{}", wanted.uid, wanted.gid)).arg(time);
         for (name, _) in
             present.xattrs.iter().filter(|(name, _)| !wanted.xattrs.iter().any(|(n, _)| n == name))
@@ -110,7 +152,7 @@ impl SshHost {
         for (name, value) in wanted.xattrs.iter().filter(|wanted| !present.xattrs.contains(wanted)) {
             call = call.arg(name).arg(hex(value));
         }
-        self.call("set attributes of", &[path], call).map(drop)
+        self.call("set attributes of", &[&full], call).map(drop)
     }
 
     pub(super) fn write_there(&self, path: &Path, content: &[u8]) -> Result<()> {
@@ -124,13 +166,18 @@ rm -f -- \"$1.part\" && cat >\"$1.part\" && sync -- \"$1.part\" && mv -fT -- \"$
     }
 }
 
-/// Whether it is at most so many names, none of which leads upwards.
-fn is_plain(path: &Path, most: usize) -> bool {
-    let names = path.components().filter(|part| matches!(part, Component::Normal(_))).count();
-    (1..=most).contains(&names) && path.components().count() == names
+/// Whether it has nothing but names.
+fn is_plain(path: &Path) -> bool {
+    path.components().all(|part| matches!(part, Component::Normal(_)))
 }
 
-fn parse_found(line: &[u8]) -> Option<Found> {
+/// A directory within another as scripts here take it.
+fn directory(within: &Path) -> Vec<u8> {
+    within.iter().flat_map(|name| [b"/", name.as_bytes()].concat()).collect()
+}
+
+/// What `find` says of something as kind, size, inode, names and path.
+pub(super) fn parse_found(line: &[u8]) -> Option<Found> {
     let mut words = line.splitn(5, |byte| *byte == b' ');
     let kind = match words.next()? {
         b"f" => FileKind::File,
@@ -155,26 +202,33 @@ fn hex(value: &[u8]) -> String {
 fn parse(answer: &str) -> Option<Attributes> {
     let mut lines = answer.lines();
     let [mode, uid, gid, time] = lines.next()?.split(' ').collect::<Vec<_>>().try_into().ok()?;
-    let (seconds, nanoseconds) = time.split_once('.').unwrap_or((time, "0"));
-    let mut xattrs: Vec<(String, Vec<u8>)> = Vec::new();
-    for line in lines.filter(|line| !line.starts_with('#')) {
-        let Some((name, value)) = line.split_once('=') else { continue };
-        if is_of_users(name) {
-            let digits = value.strip_prefix("0x")?;
-            let bytes =
-                (0..digits.len() / 2).map(|at| u8::from_str_radix(digits.get(at * 2..at * 2 + 2)?, 16).ok());
-            xattrs.push((name.to_owned(), bytes.collect::<Option<_>>()?));
-        }
-    }
+    let (seconds, nanoseconds) = time_of(time)?;
+    let xattrs = lines.filter(|line| !line.starts_with('#') && line.contains('=')).map(parse_xattr);
+    let mut xattrs = xattrs.collect::<Option<Vec<_>>>()?;
+    xattrs.retain(|(name, _)| is_of_users(name));
     xattrs.sort();
     Some(Attributes {
         mode: u32::from_str_radix(mode, 8).ok()?,
         uid: uid.parse().ok()?,
         gid: gid.parse().ok()?,
-        seconds: seconds.parse().ok()?,
-        nanoseconds: nanoseconds.parse().ok()?,
+        seconds,
+        nanoseconds,
         xattrs,
     })
+}
+
+/// Seconds and nanoseconds, of seconds with any number of decimals.
+pub(super) fn time_of(text: &str) -> Option<(i64, u32)> {
+    let (seconds, decimals) = text.split_once('.').unwrap_or((text, ""));
+    let nanoseconds = format!("{decimals:0<9}").get(..9)?.parse().ok()?;
+    Some((seconds.parse().ok()?, nanoseconds))
+}
+
+/// Name and value of an attribute, of a line of `getfattr -e hex`.
+pub(super) fn parse_xattr(line: &str) -> Option<(String, Vec<u8>)> {
+    let (name, value) = line.split_once('=')?;
+    let value = if value.is_empty() { Vec::new() } else { unhex(value.strip_prefix("0x")?)? };
+    Some((name.to_owned(), value))
 }
 
 #[cfg(test)]

@@ -178,10 +178,16 @@ impl Connection {
 
     /// Runs `call` there, again if the connection is lost: only for what can be done twice.
     pub(super) fn call(&self, call: &Call) -> Result<Said> {
-        self.persist(|| self.call_once(call))
+        let said = self.call_unless(&|| false, call)?;
+        said.ok_or_else(|| self.settings.error(Trouble::Lost, "it was given up"))
     }
 
-    fn call_once(&self, call: &Call) -> Result<Said> {
+    /// The same, of one that may be given up half-way: nothing when `cancelled` said so, and it was ended before it had.
+    pub(super) fn call_unless(&self, cancelled: &dyn Fn() -> bool, call: &Call) -> Result<Option<Said>> {
+        self.persist(|| self.call_once(cancelled, call))
+    }
+
+    fn call_once(&self, cancelled: &dyn Fn() -> bool, call: &Call) -> Result<Option<Said>> {
         let master = self.master()?;
         let idle = self.idle().pop().filter(|agent| agent.session.belongs_to(&master));
         let mut agent = match idle {
@@ -190,9 +196,11 @@ impl Connection {
         };
         // One that failed to answer is not asked again.
         let said = agent
-            .ask(call, call.time_limit() + GRACE)
+            .ask(call, call.time_limit() + GRACE, cancelled)
             .map_err(|why| self.settings.error(Trouble::Lost, &why))?;
-        self.idle().push(agent);
+        if said.is_some() {
+            self.idle().push(agent);
+        }
         Ok(said)
     }
 

@@ -16,16 +16,16 @@ use super::connection::Said;
 use super::probe::renameat2;
 use super::unpack::Unpacking;
 use super::wire::Call;
-use super::{SshHost, There};
+use super::{SshHost, There, output};
 use crate::claim::Claimed;
 use crate::docker::Run;
 use crate::{
     Attributes, Claim, Command, Container, Disk, Docker, Error, FileKind, Found, Host, Inode, Move, Output,
-    Result, Space, Stat, Tree, absolute_mounts, mounts,
+    Present, Result, Space, Stat, Tree, absolute_mounts, mounts,
 };
 
 /// For what takes as long as there are files.
-const LONG: Duration = Duration::from_hours(24);
+pub(super) const LONG: Duration = Duration::from_hours(24);
 
 /// An inode's number and birth, as `stat` prints them.
 const IDENTITY: &str = "'%i %.9W'";
@@ -37,7 +37,22 @@ impl SshHost {
     }
 
     pub(super) fn call(&self, action: &'static str, paths: &[&Path], call: Call) -> Result<Vec<u8>> {
-        let said = self.connection.call(&call)?;
+        self.answer(action, paths, self.connection.call(&call)?)
+    }
+
+    /// The same, of one that may be given up: nothing when `cancelled` said so.
+    pub(super) fn call_unless(
+        &self,
+        cancelled: &dyn Fn() -> bool,
+        action: &'static str,
+        paths: &[&Path],
+        call: &Call,
+    ) -> Result<Option<Vec<u8>>> {
+        let said = self.connection.call_unless(cancelled, call)?;
+        said.map(|said| self.answer(action, paths, said)).transpose()
+    }
+
+    fn answer(&self, action: &'static str, paths: &[&Path], said: Said) -> Result<Vec<u8>> {
         if said.status == 0 { Ok(said.stdout) } else { Err(self.refused(action, paths, &said)) }
     }
 
@@ -272,6 +287,15 @@ cat >\"$f\"";
         self.walk_there(path, except)
     }
 
+    fn present(
+        &self,
+        path: &Path,
+        except: &[PathBuf],
+        cancelled: &dyn Fn() -> bool,
+    ) -> Result<Option<Present>> {
+        Ok(self.present_there(path, except, cancelled)?.map(Present::There))
+    }
+
     fn carry(&self, tree: &Path, store: &Path, moves: &[Move]) -> Result<()> {
         self.carry_there(tree, store, moves)
     }
@@ -294,6 +318,14 @@ cat >\"$f\"";
 
     fn run(&self, command: &Command) -> Result<Output> {
         There(Arc::clone(&self.connection)).run(command)
+    }
+
+    fn run_unless(&self, cancelled: &dyn Fn() -> bool, command: &Command) -> Result<Option<Output>> {
+        if !command.given().is_empty() {
+            return self.run(command).map(Some);
+        }
+        let said = self.connection.call_unless(cancelled, &Call::from(command))?;
+        said.map(|said| output(command, said)).transpose()
     }
 
     fn space(&self, path: &Path) -> Result<Space> {

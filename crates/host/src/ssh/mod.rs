@@ -7,6 +7,7 @@ mod connection;
 mod destination;
 mod files;
 mod keys;
+mod present;
 mod probe;
 mod trouble;
 mod unpack;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub(crate) use connection::Connection;
+use connection::Said;
 pub use destination::{BadDestination, Destination};
 pub use keys::{HostKey, make_identity, pin, scan};
 pub use probe::{Exchange, Facts};
@@ -84,6 +86,25 @@ impl SshHost {
     }
 }
 
+/// What `command`, which said this, answered, or how it failed.
+fn output(command: &Command, said: Said) -> Result<Output> {
+    let start =
+        |why: std::io::ErrorKind| Error::Start { program: command.program().to_owned(), source: why.into() };
+    match said.status {
+        0 => Ok(Output { stdout: said.stdout, stderr: said.stderr }),
+        124 | 137 => {
+            Err(Error::TimedOut { command: command.to_string(), seconds: command.time_limit().as_secs() })
+        }
+        127 => Err(start(std::io::ErrorKind::NotFound)),
+        126 => Err(start(std::io::ErrorKind::PermissionDenied)),
+        status => Err(Error::Command {
+            command: command.to_string(),
+            status: format!("exit status {status}"),
+            message: said.stderr,
+        }),
+    }
+}
+
 /// Runs commands on the other side.
 #[derive(Debug, Clone)]
 struct There(Arc<Connection>);
@@ -95,22 +116,7 @@ impl Run for There {
             [] => self.0.call(&call)?,
             input => self.0.persist(|| self.0.call_with(&call, input, command.input_stays_open()))?,
         };
-        let program = || command.program().to_owned();
-        match said.status {
-            0 => Ok(Output { stdout: said.stdout, stderr: said.stderr }),
-            124 | 137 => {
-                Err(Error::TimedOut { command: command.to_string(), seconds: command.time_limit().as_secs() })
-            }
-            127 => Err(Error::Start { program: program(), source: std::io::ErrorKind::NotFound.into() }),
-            126 => {
-                Err(Error::Start { program: program(), source: std::io::ErrorKind::PermissionDenied.into() })
-            }
-            status => Err(Error::Command {
-                command: command.to_string(),
-                status: format!("exit status {status}"),
-                message: said.stderr,
-            }),
-        }
+        output(command, said)
     }
 
     fn begin(&self, command: &Command) -> Result<Dialogue> {

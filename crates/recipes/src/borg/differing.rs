@@ -3,36 +3,47 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use reprise_borg::{Catalogue, Change, Extraction, Kind, Placement};
+use reprise_borg::{Catalogue, Change, Described, Extraction, Kind, Placement};
 use reprise_engine::{Differences, SourceError};
-use reprise_host::Found;
+use reprise_host::{FileKind, Found, Present, Seen};
 use reprise_model::Observer;
 
-use super::{BorgArchive, complete, parts, source_error};
+use super::{BorgArchive, complete, joined, parts, source_error};
 
 pub(super) fn differences(
     archive: &BorgArchive<'_>,
     path: &str,
     root: &Path,
-    present: &[Found],
+    present: &Present,
     observer: &dyn Observer,
 ) -> Result<Differences, SourceError> {
     let (directory, name) = parts(root)?;
     let placement = Placement::new(path, name.as_encoded_bytes());
+    let extraction = Extraction::of([placement]);
     let report = archive.with(|archive, _| {
-        archive
-            .compare(&Extraction::of([placement]), directory, observer)
-            .map_err(|error| source_error(&error))
+        let report = match present {
+            Present::Here(_) => archive.compare(&extraction, directory, observer),
+            Present::There(seen) => {
+                let described = |seen: &Seen| (joined(name.as_bytes(), path_of(seen)), described(seen));
+                archive.compare_with(&extraction, &seen.iter().map(described).collect(), observer)
+            }
+        };
+        report.map_err(|error| source_error(&error))
     })?;
     complete(&report)?;
     let held = Held::below(archive.catalogue(observer)?, path.as_bytes());
     let (mut anew, mut directories) = (BTreeSet::new(), BTreeSet::new());
     for changed in &report.changed {
         let Some(inner) = below(&changed.path, path.as_bytes()) else { continue };
-        if let (Some(Kind::Directory), Change::Attributes) = (held.kinds.get(&inner), changed.what) {
+        let kind = held.kinds.get(&inner);
+        if inner.as_os_str().is_empty() && changed.what == Change::New && kind == Some(&Kind::Directory) {
+            // The directory itself is there, and was not described.
+            continue;
+        }
+        if let (Some(Kind::Directory), Change::Attributes) = (kind, changed.what) {
             directories.insert(inner);
         } else {
             // All names of a file are made anew with one of them: they are to be one file again.
@@ -40,13 +51,41 @@ pub(super) fn differences(
             anew.insert(inner);
         }
     }
-    let is_extra = |found: &&Found| !held.kinds.contains_key(&found.path);
-    let extra = present.iter().filter(is_extra).map(|found| found.path.clone()).collect();
+    let is_extra = |found: &&&Found| !held.kinds.contains_key(&found.path);
+    let extra = present.found().iter().filter(is_extra).map(|found| found.path.clone()).collect();
     Ok(Differences {
         anew: anew.into_iter().collect(),
         directories: directories.into_iter().collect(),
         extra,
     })
+}
+
+fn path_of(seen: &Seen) -> &[u8] {
+    seen.found.path.as_os_str().as_bytes()
+}
+
+/// What another host has seen, as the reader of archives takes it.
+fn described(seen: &Seen) -> Described {
+    let had = &seen.attributes;
+    Described {
+        kind: match seen.found.kind {
+            FileKind::File => Kind::File,
+            FileKind::Directory => Kind::Directory,
+            FileKind::Symlink => Kind::Symlink,
+            FileKind::Other if seen.is_pipe => Kind::Fifo,
+            FileKind::Other => Kind::Other,
+        },
+        size: seen.found.size,
+        permissions: had.mode,
+        uid: had.uid,
+        gid: had.gid,
+        mtime: i128::from(had.seconds) * 1_000_000_000 + i128::from(had.nanoseconds),
+        target: seen.target.as_bytes().to_vec(),
+        xattrs: had.xattrs.iter().map(|(name, value)| (name.clone().into_bytes(), value.clone())).collect(),
+        digest: seen.digest,
+        inode: seen.found.inode,
+        names: seen.found.names,
+    }
 }
 
 /// `path` relative to `top`; nothing when it is not below it.

@@ -115,3 +115,18 @@ fn a_tree_whose_names_are_exchanged_there() {
 fn a_tree_that_goes_where_nothing_is() {
     Law::of("a tree to its place").holds();
 }
+
+#[test]
+fn only_what_differs_is_sent_there_and_moves() {
+    Law::of("only what differs of hard links").holds();
+}
+
+#[test]
+fn only_what_differs_of_odd_names_and_kinds() {
+    Law::of("only what differs, odd").holds();
+}
+
+#[test]
+fn what_is_merged_there() {
+    Law::of("a merge of odd names").holds();
+}

@@ -8,6 +8,7 @@ use rustix::fs::{FileType, Stat};
 use super::super::attributes::{self, Handle, Unset};
 use super::super::owners::Directory;
 use super::super::{Attribute, acl};
+use super::described::Described;
 use crate::item::{Item, Kind};
 
 const ACCESS_ACL: &[u8] = b"system.posix_acl_access";
@@ -38,6 +39,18 @@ pub(super) fn differs(handle: &Handle<'_>, stat: &Stat, item: &Item, owners: &Di
         || item.atime.is_some_and(|atime| atime != time(stat.st_atime, stat.st_atime_nsec as i64))
         || attributes::flags_differ(handle.fd(), item)
         || xattrs_differ(handle, item, owners)
+}
+
+/// The same of something that was described: all but flags and times of access, which are nothing that `tar` would set.
+pub(super) fn differs_from(found: &Described, item: &Item, owners: &Directory) -> bool {
+    let (uid, gid) = owners.of(item);
+    let wanted = wanted(item, owners);
+    uid.is_some_and(|uid| uid != found.uid)
+        || gid.is_some_and(|gid| gid != found.gid)
+        || item.kind() != Kind::Symlink && found.permissions != item.permissions()
+        || item.mtime.is_some_and(|mtime| mtime != found.mtime)
+        || found.xattrs.keys().any(|name| is_of_users(name) && !wanted.contains_key(name))
+        || wanted.iter().any(|(name, value)| found.xattrs.get(name) != Some(value))
 }
 
 /// Names and values of the extended attributes that are to be there; those that only the system can set, if the archive has them.

@@ -7,6 +7,7 @@
 
 mod candidate;
 mod compare;
+mod described;
 mod leftover;
 mod rebuild;
 mod together;
@@ -36,6 +37,8 @@ use crate::Error;
 use crate::archive::Archive;
 use crate::item::{Item, Kind};
 use candidate::{Candidate, Part};
+pub use described::Described;
+pub(crate) use described::to_described;
 use leftover::Since;
 use together::Together;
 

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use reprise_host::{FileKind, Move};
-use reprise_model::{Message, Observer};
 
 use super::{Directory, Mirror, Op, Record, Way, joined};
-use crate::effects::{refused, to_disk};
-use crate::{Cx, Result};
+use crate::effects::arrive::Arriving;
+use crate::effects::refused;
+use crate::{Cx, Error, Result};
 
 /// Where something goes, comes, or both: whether something is there, and whether something comes.
 type Places = BTreeMap<PathBuf, (bool, bool)>;
@@ -80,19 +80,11 @@ impl Mirror {
 
     /// What differs; it is extracted as `new`.
     fn differing_names(&self, cx: &Cx<'_>) -> Result<(Places, Directories, bool)> {
-        let new = self.staged();
-        cx.host.remove_tree(&new)?;
         let Different { places, directories, mut wanted, apart } = self.differing(cx)?;
         wanted.extend(directories.iter().map(|(path, _)| path.clone()));
         wanted.insert(PathBuf::new());
-        let extract =
-            |observer: &dyn Observer| Ok(cx.source.extract_some(&self.from, &wanted, &new, observer)?);
-        let disk = cx.host.disk_of(&new)?;
-        let wrote = to_disk::while_written(&*disk, cx, extract)?;
-        for warning in &wrote.warnings {
-            cx.watch.warn(&Message::new("warn-extract").text("warning", warning));
-        }
-        disk.flush()?;
+        let arriving = Arriving { from: &self.from, some: Some(&wanted), at: &self.staged() };
+        arriving.write(|_| Ok(()), cx)?;
         Ok((places, directories, apart))
     }
 
@@ -148,7 +140,8 @@ impl Mirror {
     }
 
     fn differing(&self, cx: &Cx<'_>) -> Result<Different> {
-        let present = cx.host.walk(&self.target, &self.except(cx)?)?;
+        let present = cx.host.present(&self.target, &self.except(cx)?, &|| cx.watch.cancelled())?;
+        let present = present.ok_or(Error::Cancelled)?;
         let mut differing = cx.source.differences(&self.from, &self.target, &present, cx.watch)?;
         let apart = differing.anew.iter().any(|path| self.is_apart(path));
         // What is apart and in the backup all the same comes from one that was made while an operation kept something.
@@ -156,7 +149,8 @@ impl Mirror {
             paths.retain(|path| !self.is_apart(path));
         }
         let wanted: BTreeSet<PathBuf> = differing.anew.iter().cloned().collect();
-        let present: BTreeSet<&Path> = present.iter().map(|found| found.path.as_path()).collect();
+        let present: BTreeSet<&Path> =
+            present.found().into_iter().map(|found| found.path.as_path()).collect();
         let mut places = Places::new();
         for path in differing.anew {
             if !covered(&path, &places) {

@@ -33,10 +33,9 @@ pub enum Way {
     /// Everything in the target, a file system of its own, goes, and a tree that was staged on another one as `new` in the store
     /// is copied there. Nothing of this step is ever in the target, where others may write.
     Fill,
-    /// What differs from the backup, by content, is extracted and takes its place; what the backup does not hold goes. For
-    /// this machine only.
+    /// What differs from the backup, by content, is extracted and takes its place; what the backup does not hold goes.
     Exact,
-    /// The same, but what the backup does not hold stays. For this machine only.
+    /// The same, but what the backup does not hold stays.
     Merge,
 }
 
