@@ -34,6 +34,12 @@ fn trees(shop: &Shop) -> Trees {
     (volume, project.without_kept())
 }
 
+/// What makes it a restore over SSH, by way of `sshd`.
+fn at_other(shop: &Shop, sshd: &Sshd) -> [&'static str; 2] {
+    declare(shop, sshd);
+    ["--host", "other"]
+}
+
 fn roll_back(shop: &Shop) -> Ended {
     shop.reprise(&["operations", "rollback", "latest", "--yes"])
 }
@@ -213,25 +219,28 @@ fn only_what_differs_is_written_and_the_end_is_the_same() {
     fs::remove_dir_all(&names[0]).unwrap();
     fs::remove_file(&names[1]).unwrap();
     let archived = shop.trees_of_archive("nightly");
-    shop.damage(Damage(1));
-    let before = shop.now();
     let inode = |name: &str| fs::metadata(shop.project.join(name)).unwrap().ino();
-    let (same, other) = (inode("docker-compose.yml"), inode("site/index.html"));
+    let sshd = Sshd::start();
+    for (number, host) in [(1, &[][..]), (2, &at_other(&shop, &sshd))] {
+        shop.damage(Damage(number));
+        let before = shop.now();
+        let (same, other) = (inode("docker-compose.yml"), inode("site/index.html"));
 
-    shop.restore(&["--only-changed"]).expect(0);
-    let now = shop.trees();
-    assert_same(&archived.0, &now.0, "the volume is not as in the archive");
-    assert_same(&archived.1, &now.1, "the project is not as in the archive");
-    before.objects.expect_now(&shop.name);
-    assert_eq!(inode("docker-compose.yml"), same, "what is right stays as it is");
-    assert_ne!(inode("site/index.html"), other);
+        shop.restore(&[&["--only-changed"], host].concat()).expect(0);
+        let now = shop.trees();
+        assert_same(&archived.0, &now.0, "the volume is not as in the archive");
+        assert_same(&archived.1, &now.1, "the project is not as in the archive");
+        before.objects.expect_now(&shop.name);
+        assert_eq!(inode("docker-compose.yml"), same, "what is right stays as it is");
+        assert_ne!(inode("site/index.html"), other);
 
-    // A file that was right, and stayed, is written to afterwards: its content of before is the archive's.
-    fs::write(shop.project.join("site/health.txt"), "changed since").unwrap();
-    fs::remove_dir_all(shop.data().join("a")).unwrap();
-    fs::write(shop.data().join("made since"), "").unwrap();
-    roll_back(&shop).expect(0);
-    shop.expect_as_before(&before);
+        // A file that was right, and stayed, is written to afterwards: its content of before is the archive's.
+        fs::write(shop.project.join("site/health.txt"), "changed since").unwrap();
+        fs::remove_dir_all(shop.data().join("a")).unwrap();
+        fs::write(shop.data().join("made since"), "").unwrap();
+        roll_back(&shop).expect(0);
+        shop.expect_as_before(&before);
+    }
 }
 
 #[test]
@@ -241,36 +250,47 @@ fn a_file_that_only_looks_unchanged_is_put_right() {
     let page = shop.data().join("page.html");
     let meta = fs::metadata(&page).unwrap();
     let wrong = vec![b'x'; meta.len() as usize];
-    fs::write(&page, &wrong).unwrap();
-    fs::File::options().write(true).open(&page).unwrap().set_modified(meta.modified().unwrap()).unwrap();
-    shop.restore(&["--only-changed"]).expect(0);
-    assert_same(&archived.0, &shop.trees().0, "size and time were believed");
+    let sshd = Sshd::start();
+    for host in [&[][..], &at_other(&shop, &sshd)] {
+        fs::write(&page, &wrong).unwrap();
+        fs::File::options().write(true).open(&page).unwrap().set_modified(meta.modified().unwrap()).unwrap();
+        shop.restore(&[&["--only-changed"], host].concat()).expect(0);
+        assert_same(&archived.0, &shop.trees().0, "size and time were believed");
+    }
 }
 
 #[test]
 fn merging_puts_in_what_differs_and_removes_nothing() {
     let shop = Shop::of_files();
     let archived = shop.trees_of_archive("nightly");
-    shop.damage(Damage(1));
-    let before = shop.now();
-    shop.restore(&["--merge"]).expect(0);
-    let more = ["site/newer", "site/newer/and", "site/newer/and/deeper", "site/newer/and/deeper/file"];
-    let (volume, project) = shop.trees();
-    assert!(shop.data().join("newer-1").exists() && shop.project.join(more[3]).exists());
-    assert_same(&archived.0, &volume.without(&["newer-1"]), "what the archive holds is there");
-    assert_same(&archived.1, &project.without(&more), "what the archive holds is there");
-    roll_back(&shop).expect(0);
-    shop.expect_as_before(&before);
+    let sshd = Sshd::start();
+    for (number, host) in [(1, &[][..]), (2, &at_other(&shop, &sshd))] {
+        shop.damage(Damage(number));
+        let before = shop.now();
+        shop.restore(&[&["--merge"], host].concat()).expect(0);
+        let more = ["site/newer", "site/newer/and", "site/newer/and/deeper", "site/newer/and/deeper/file"];
+        let (volume, project) = shop.trees();
+        let newer = format!("newer-{number}");
+        assert!(shop.data().join(&newer).exists() && shop.project.join(more[3]).exists());
+        assert_same(&archived.0, &volume.without(&["newer-1", &newer]), "what the archive holds is there");
+        assert_same(&archived.1, &project.without(&more), "what the archive holds is there");
+        roll_back(&shop).expect(0);
+        shop.expect_as_before(&before);
+    }
+}
+
+#[test]
+fn a_failure_over_ssh_is_undone_where_only_what_differs_was_written() {
+    let shop = Shop::of_files();
+    let sshd = Sshd::start();
+    expect_undone(&shop, &[&["--only-changed"], &at_other(&shop, &sshd)[..]].concat());
 }
 
 #[test]
 fn merging_is_refused_where_it_could_not_be_undone_to_the_byte() {
     let shop = Shop::of_files();
-    let sshd = Sshd::start();
-    declare(&shop, &sshd);
     shop.damage(Damage(1));
     let before = shop.now();
-    shop.restore(&["--merge", "--host", "other"]).expect(2).says(&["--merge works on this machine only"]);
     shop.restore(&["--merge", "--protect", "snapshot"]).expect(2).says(&["--merge removes nothing"]);
     shop.restore(&["--merge", "--script", "complete"]).expect(2).says(&["cannot be restored by a script"]);
     shop.expect_as_before(&before);
@@ -304,20 +324,16 @@ fn without_room_for_two_copies_only_what_differs_is_written() {
     fs::write(shop.project.join("newer"), "").unwrap();
     let before = shop.now();
     let item = format!("project:{}", shop.name);
-    for how in [&[][..], &["--only-changed"]] {
+    let sshd = Sshd::start();
+    for how in [&[][..], &["--only-changed"], &at_other(&shop, &sshd)] {
         let restored = shop.restore(&[&["--item", item.as_str()], how].concat()).expect(0);
         let told = restored.stdout.contains("no room for what comes beside what is there");
-        assert_eq!(told, how.is_empty(), "{}", restored.stdout);
+        assert_eq!(told, !how.contains(&"--only-changed"), "{}", restored.stdout);
         assert!(restored.stdout.contains("if all of it differs"), "{}", restored.stdout);
         assert_same(&archived.1, &shop.trees().1, "the project is not as in the archive");
         roll_back(&shop).expect(0);
         shop.expect_as_before(&before);
     }
-    let sshd = Sshd::start();
-    declare(&shop, &sshd);
-    let refused = shop.restore(&["--item", &item, "--host", "other"]).expect(2);
-    refused.says(&["are needed on its file system", "Free some space"]);
-    shop.expect_as_before(&before);
 
     // Where not even that fits, everything is put back.
     fs::write(shop.project.join("large"), vec![8; 3 << 20]).unwrap();

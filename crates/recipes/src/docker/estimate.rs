@@ -2,15 +2,18 @@
 
 use reprise_engine::{Change, Estimate, Snapshot, SnapshotKind, Way};
 
-/// Bytes extracted in a second: a slow disk, or two busy cores.
+/// Bytes extracted in a millisecond: a slow disk, or two busy cores.
 const BYTES_PER_MILLI: u64 = 150_000;
-/// Bytes read and compared in a second.
+/// Bytes read and compared in a millisecond.
 const COMPARED_PER_MILLI: u64 = 800_000;
+/// The same where another machine reads what is there, and this one the archive.
+const COMPARED_THERE_PER_MILLI: u64 = 250_000;
 /// Files made in a millisecond.
 const ENTRIES_PER_MILLI: u64 = 2;
 
-/// What `change` is expected to cost.
-pub(super) fn estimate(change: &Change) -> Estimate {
+/// What `change` is expected to cost on this machine, or elsewhere.
+pub(super) fn estimate(change: &Change, is_here: bool) -> Estimate {
+    let compared_per_milli = if is_here { COMPARED_PER_MILLI } else { COMPARED_THERE_PER_MILLI };
     let millis = match change {
         Change::Stage(stage) => copied(stage.bytes, stage.entries),
         Change::StopContainer(_) => 1500,
@@ -21,7 +24,7 @@ pub(super) fn estimate(change: &Change) -> Estimate {
         Change::ComposeCreate(compose) => 1500 + 500 * compose.project.containers.len() as u64,
         Change::Mirror(mirror) if mirror.way == Way::Fill => copied(mirror.bytes, mirror.entries),
         Change::Mirror(mirror) if mirror.way.is_staged() => 50,
-        Change::Mirror(mirror) => 50 + mirror.bytes / COMPARED_PER_MILLI + mirror.entries / 20,
+        Change::Mirror(mirror) => 50 + mirror.bytes / compared_per_milli + mirror.entries / 20,
         Change::Snapshot(Snapshot { kind: SnapshotKind::Copy(copy), .. }) => copied(copy.bytes, copy.entries),
         Change::Snapshot(_) => 300,
         // Borg reads all of it, and starts slowly.

@@ -83,10 +83,9 @@ fn of(request: &Request<'_>, site: &Site, facts: &Facts, remaking: bool) -> Put 
     }
     let mirror = |way| Put::Mirror(way, store(site, request));
     match request.choice.manner {
-        // Elsewhere that is refused: see the findings.
         Manner::Merge => mirror(Way::Merge),
         _ if is_exposed(site, remaking) => Put::Mirror(Way::Fill, beside(&site.target, request.id, "kept")),
-        Manner::OnlyChanged if facts.is_here() => mirror(Way::Exact),
+        Manner::OnlyChanged => mirror(Way::Exact),
         // What is there is written over, so nothing but names that move will do.
         _ if request.choice.protect != Protect::Auto => {
             mirror(if facts.is_here() { Way::Exact } else { Way::Exchange })
@@ -94,15 +93,15 @@ fn of(request: &Request<'_>, site: &Site, facts: &Facts, remaking: bool) -> Put 
         Manner::Replace if site.tight.is_some() && can_be_written_over(site, request, facts) => {
             mirror(Way::Exact)
         }
-        Manner::OnlyChanged | Manner::Replace if site.is_mounted() => mirror(Way::Exchange),
-        Manner::OnlyChanged | Manner::Replace => Put::Swap,
+        Manner::Replace if site.is_mounted() => mirror(Way::Exchange),
+        Manner::Replace => Put::Swap,
     }
 }
 
 /// Whether nothing would forbid to write only what differs.
 fn can_be_written_over(site: &Site, request: &Request<'_>, facts: &Facts) -> bool {
     let seen = seen(site, &Put::Mirror(Way::Exact, store(site, request)), facts);
-    facts.is_here() && site.nested.is_none() && site.flagged.is_none() && seen.is_none()
+    site.nested.is_none() && site.flagged.is_none() && seen.is_none()
 }
 
 /// Whether nothing may be kept in the file system that is restored into: others may write there, or nobody knows yet what
@@ -155,12 +154,6 @@ pub(super) fn findings(request: &Request<'_>, facts: &Facts, puts: &[Put], remak
     }
     found.extend(facts.sites.iter().zip(puts).filter_map(|(site, put)| seen(site, put, facts)));
     found.extend(facts.sites.iter().zip(puts).filter_map(|(site, put)| shared(site, put, remaking)));
-    if request.choice.manner == Manner::Merge && !facts.is_here() {
-        found.push(Finding::new(Severity::Blocker, Message::new("merge-elsewhere")));
-    }
-    if request.choice.manner == Manner::OnlyChanged && !facts.is_here() {
-        found.push(Finding::new(Severity::Info, Message::new("only-changed-elsewhere")));
-    }
     found
 }
 

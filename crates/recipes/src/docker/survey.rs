@@ -211,7 +211,7 @@ pub fn survey(
         sites.push(site);
     }
     let nothing_asked = choice.manner == Manner::Replace && choice.protect == Protect::Auto;
-    if in_place && nothing_asked && host.name() == HERE {
+    if in_place && nothing_asked {
         for site in without_room(&mut sites) {
             // As backups count: holes are bytes.
             site.tight = Some(taken(host, &site.target, Some("--apparent-size"))?);

@@ -54,16 +54,13 @@ pub enum Restore {
     Protected,
     /// A volume that is a file system, in which its container writes: it is copied, emptied and filled.
     Filled,
-    /// A volume of which only what differs is written (`--only-changed`), which is for this machine.
+    /// A volume of which only what differs is written (`--only-changed`).
     Changed,
 }
 
 impl Restore {
-    /// All that there are over ssh or not.
-    pub fn all(over_ssh: bool) -> &'static [Self] {
-        let all = &[Self::Everything, Self::Protected, Self::Filled, Self::Changed];
-        if over_ssh { &all[..3] } else { all }
-    }
+    /// All that there are.
+    pub const ALL: [Self; 4] = [Self::Everything, Self::Protected, Self::Filled, Self::Changed];
 
     /// The kinds of steps that it is there for, where all others are those of the ones before.
     pub fn only_for(self) -> Option<&'static [&'static str]> {

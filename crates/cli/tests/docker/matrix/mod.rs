@@ -102,7 +102,7 @@ fn at_the_steps(faults: &[Fault], over_ssh: bool) {
     }
     let mut failures = Vec::new();
     let mut all_met = BTreeMap::new();
-    for &restore in Restore::all(over_ssh) {
+    for restore in Restore::ALL {
         let is_met = |kind: &&str| faults.iter().any(|fault| extent.has(kind, *fault, over_ssh));
         if restore.only_for().is_some_and(|kinds| !kinds.iter().any(is_met)) {
             continue;
@@ -174,7 +174,7 @@ const ELSEWHERE: [(&str, &str); 0] = [];
 
 #[test]
 fn every_kind_of_step_is_classified_and_met() {
-    let steps = Restore::all(false).iter().flat_map(|restore| Bed::new(*restore, false).steps());
+    let steps = Restore::ALL.iter().flat_map(|restore| Bed::new(*restore, false).steps());
     let met: BTreeSet<String> = steps.map(|step| step.effect).collect();
     for kind in Change::KINDS {
         let kind = &tag(kind);
