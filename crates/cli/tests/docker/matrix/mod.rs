@@ -82,7 +82,8 @@ impl Extent {
     }
 }
 
-/// What somebody wants to look at by itself: `FAULT/KIND` in `REPRISE_MATRIX_ONLY`, as the page calls them.
+/// What somebody wants to look at by itself: `FAULT/KIND` in `REPRISE_MATRIX_ONLY`, as the page calls them; all faults, or all
+/// kinds, where there is nothing on that side.
 fn only() -> Option<(String, String)> {
     let only = std::env::var("REPRISE_MATRIX_ONLY").ok()?;
     let (fault, kind) = only.rsplit_once('/').expect("REPRISE_MATRIX_ONLY is FAULT/KIND");
@@ -95,7 +96,7 @@ fn at_the_steps(faults: &[Fault], over_ssh: bool) {
     let faults: Vec<Fault> = faults
         .iter()
         .copied()
-        .filter(|fault| only.as_ref().is_none_or(|(wanted, _)| wanted == fault.title()))
+        .filter(|fault| only.as_ref().is_none_or(|(wanted, _)| wanted.is_empty() || wanted == fault.title()))
         .collect();
     if faults.is_empty() {
         return;
@@ -117,7 +118,7 @@ fn at_the_steps(faults: &[Fault], over_ssh: bool) {
                 nature(effect).is_some(),
                 "`{effect}` is not classified: see `nature` in matrix/faults.rs"
             );
-            if only.as_ref().is_some_and(|(_, wanted)| *wanted != step.kind()) {
+            if only.as_ref().is_some_and(|(_, wanted)| !wanted.is_empty() && *wanted != step.kind()) {
                 continue;
             }
             if let Some(why) = fault.spares(&step, over_ssh) {
