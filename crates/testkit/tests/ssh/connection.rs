@@ -171,6 +171,20 @@ fn what_a_login_shell_says_of_itself_is_neither_a_warning_nor_an_error() {
 }
 
 #[test]
+fn what_is_given_up_there_has_ended_when_that_returns() {
+    let (there, dir) = (There::new(), scratch());
+    let at_work = dir.path().join("at work");
+    let script =
+        "trap 'sleep 0.3; rmdir \"$0\"; exit' TERM; mkdir \"$0\"; while :; do sleep 0.05; done".to_owned();
+    let command = reprise_host::Command::new("sh").args(["-c".to_owned(), script]);
+    let command = command.arg(at_work.to_str().unwrap());
+    let ended = there.host.run_unless(&|| at_work.exists(), &command).unwrap();
+    assert!(ended.is_none() && !at_work.exists(), "{ended:?}");
+    there.host.stat(dir.path()).unwrap().unwrap();
+    assert_eq!(there.sshd.logins(), 1, "the connection stays");
+}
+
+#[test]
 fn host_keys_are_shown_and_pinned() {
     let (sshd, scratch) = (Sshd::start(), tempfile::tempdir().unwrap());
     let key: HostKey = sshd.host_key().parse().unwrap();
