@@ -2,15 +2,19 @@
 
 mod common;
 
+use std::collections::{BTreeSet, HashMap};
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
 use common::mounted::Mounted;
-use common::{Bench, assert_same_below, locate, noise, snapshot};
-use reprise_borg::{Archive, Change, Extraction, Options, Report};
+use common::{Bench, assert_same_below, locate, noise, snapshot, xattrs};
+use reprise_borg::{Archive, Change, Described, Extraction, Kind, Options, Placement, Report};
 use reprise_model::Unobserved;
+use sha2::{Digest, Sha256};
 
 const SIZE: usize = 12_000_000;
 
@@ -25,6 +29,18 @@ fn update(archive: &Archive<'_>, to: &Path) -> Report {
 fn sh(at: &Path, script: &str) {
     assert!(Command::new("sh").args(["-ec", script]).current_dir(at).status().unwrap().success(), "{script}");
 }
+
+/// In turn: content, length, kind, attributes, links, and what is not in the archive at all.
+const DAMAGE: &str =
+        "echo x | dd of=large bs=1 seek=6000000 conv=notrunc 2>/dev/null
+         echo more >> small-05; : > small-06; echo content > none; truncate -s 3000000 holes
+         rm small-07 link pipe; mkdir small-07; ln -s elsewhere link; echo no pipe > pipe
+         rm dirlink small-08; ln -s /etc/passwd small-08; mkdir dirlink; rmdir dir/empty
+         setfattr -x user.kept small-01; setfattr -n user.more -v x small-09; chmod 777 small-02 dir; chown 1:1 small-03 first
+         touch small-04; setfattr -n user.more -v x dir
+         rm null; mknod null c 1 5
+         rm third; cp dir/second third; ln small-11 ../outside/shared; ln small-12 ../outside/other; chmod 600 small-12
+         echo keep me > not-in-the-archive";
 
 /// A backup of one of everything, and a directory with all of it.
 fn extracted() -> (Bench, std::path::PathBuf) {
@@ -81,19 +97,7 @@ fn whatever_differs_becomes_what_the_archive_has() {
     let (bench, to) = extracted();
     let right = inode(&to.join("small-10"));
     let outside = bench.empty("outside");
-    // In turn: content, length, kind, attributes, links, and what is not in the archive at all.
-    sh(
-        &to,
-        "echo x | dd of=large bs=1 seek=6000000 conv=notrunc 2>/dev/null
-         echo more >> small-05; : > small-06; echo content > none; truncate -s 3000000 holes
-         rm small-07 link pipe; mkdir small-07; ln -s elsewhere link; echo no pipe > pipe
-         rm dirlink small-08; ln -s /etc/passwd small-08; mkdir dirlink; rmdir dir/empty
-         setfattr -x user.kept small-01; setfattr -n user.more -v x small-09; chmod 777 small-02 dir; chown 1:1 small-03 first
-         touch small-04; setfattr -n user.more -v x dir
-         rm null; mknod null c 1 5
-         rm third; cp dir/second third; ln small-11 ../outside/shared; ln small-12 ../outside/other; chmod 600 small-12
-         echo keep me > not-in-the-archive",
-    );
+    sh(&to, DAMAGE);
     let (shared, other) = (snapshot(&outside), inode(&outside.join("other")));
     let repository = bench.open();
     let archive = repository.archive("a").unwrap();
@@ -135,6 +139,89 @@ fn whatever_differs_becomes_what_the_archive_has() {
         report.items - 1,
         "all but the top, whose time the removal changed"
     );
+}
+
+/// What lies at and below `root`, as somebody describes it who can read it.
+fn described(root: &Path) -> HashMap<Vec<u8>, Described> {
+    let found = Command::new("find").arg(root).args(["-printf", "%P\\0"]).output().unwrap().stdout;
+    let paths = found.split_inclusive(|byte| *byte == 0).map(|path| &path[..path.len() - 1]);
+    let describe = |path: &[u8]| {
+        let full = root.join(OsStr::from_bytes(path));
+        let meta = fs::symlink_metadata(&full).unwrap();
+        let kind = match meta.mode() & 0o170_000 {
+            0o100_000 => Kind::File,
+            0o040_000 => Kind::Directory,
+            0o120_000 => Kind::Symlink,
+            0o010_000 => Kind::Fifo,
+            _ => Kind::Other,
+        };
+        let target = || fs::read_link(&full).unwrap().into_os_string().into_encoded_bytes();
+        let digest = || Sha256::digest(fs::read(&full).unwrap()).into();
+        let described = Described {
+            kind,
+            size: meta.size(),
+            permissions: meta.mode() & 0o7777,
+            uid: meta.uid(),
+            gid: meta.gid(),
+            mtime: i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec()),
+            target: if kind == Kind::Symlink { target() } else { Vec::new() },
+            xattrs: xattrs(&full).into_iter().map(|(name, value)| (name.into_bytes(), value)).collect(),
+            digest: (kind == Kind::File).then(digest),
+            inode: meta.ino(),
+            names: meta.nlink(),
+        };
+        (path.to_vec(), described)
+    };
+    paths.map(describe).collect()
+}
+
+#[test]
+fn what_is_only_described_is_compared_alike() {
+    let (bench, to) = extracted();
+    sh(&to, "mkdir ../outside");
+    let repository = bench.open();
+    let archive = repository.archive("a").unwrap();
+    // Devices are neither made nor looked at.
+    let everything = Extraction::everything();
+    let paths = |report: &Report| -> BTreeSet<String> {
+        let paths = report.changed.iter().map(|changed| String::from_utf8_lossy(&changed.path).into_owned());
+        paths.collect()
+    };
+    let whole = archive.compare_with(&everything, &described(&to), &Unobserved).unwrap();
+    // But for another name of one.
+    assert_eq!(paths(&whole).len(), 1, "{:?}", whole.changed);
+    assert_eq!(paths(&whole), paths(&archive.compare(&everything, &to, &Unobserved).unwrap()));
+    for script in [
+        DAMAGE,
+        "printf X | dd of=large bs=1 seek=11999999 conv=notrunc 2>/dev/null; touch -r small-10 large",
+    ] {
+        sh(&to, script);
+        let here = archive.compare(&everything, &to, &Unobserved).unwrap();
+        let there = archive.compare_with(&everything, &described(&to), &Unobserved).unwrap();
+        assert!(paths(&there).len() > 15);
+        // All names of a file are one thing: which of them is told makes no difference.
+        let names = ["first", "third", "dir/second", "pipe", "pipe-too", "dir/pipe-again"];
+        let but = |paths: BTreeSet<String>| -> Vec<String> {
+            paths.into_iter().filter(|path| !names.contains(&path.as_str())).collect()
+        };
+        assert_eq!(but(paths(&there)), but(paths(&here)));
+        assert!(paths(&there).contains("first") || paths(&there).contains("third"));
+    }
+    // Content that the archive has lost can be compared with nothing, and that is told.
+    let large = archive.items().map(Result::unwrap).find(|item| item.path == b"large").unwrap();
+    let (segment, at) = locate(&bench, large.chunks.unwrap()[0].id);
+    sh(&to, "rm -rf ../again; cp -a . ../again");
+    let mut bytes = fs::read(&segment).unwrap();
+    bytes[at + 60] ^= 1;
+    fs::write(&segment, bytes).unwrap();
+    drop(repository);
+    let repository = bench.open();
+    let archive = repository.archive("a").unwrap();
+    let again = bench.path("again");
+    let everything = Extraction::of([Placement::new("large", "large")]);
+    sh(&again, "touch -r ../src/large large");
+    let report = archive.compare_with(&everything, &described(&again), &Unobserved).unwrap();
+    assert_eq!(report.losses().count(), 1, "{:?}", report.problems);
 }
 
 #[test]

@@ -178,7 +178,7 @@ impl<'r> Archive<'r> {
 
     /// The same for a directory that cannot be read from here: `present` describes what is in it, by where it would be
     /// extracted to. Content is compared by digest, for which that of files is read whose size and attributes are right; what is lost
-    /// of those is told as a problem. Flags and times of access are not compared, and device nodes count as never extracted.
+    /// of those is told as a problem. Flags and times of access are not compared.
     pub fn compare_with(
         &self,
         extraction: &Extraction,

@@ -189,7 +189,7 @@ fn flags(path: &Path, data: &fs::Metadata) -> u32 {
     rustix::fs::ioctl_getflags(&file).map_or(0, |flags| flags.bits() & 0x74)
 }
 
-fn xattrs(path: &Path) -> Vec<(String, Vec<u8>)> {
+pub fn xattrs(path: &Path) -> Vec<(String, Vec<u8>)> {
     let path = CString::new(path.as_os_str().as_bytes()).unwrap();
     let mut names = vec![0_u8; 65536];
     let len = rustix::fs::llistxattr(&path, &mut names).unwrap_or(0);

@@ -57,7 +57,7 @@ impl SshHost {
 fn seen(answer: &[u8]) -> Option<Vec<Seen>> {
     let fields: Vec<&[u8]> = answer.split(|byte| *byte == 0).collect();
     let (last, fields) = fields.split_last()?;
-    if !last.is_empty() || fields.len() % 2 != 0 {
+    if !last.is_empty() || !fields.len().is_multiple_of(2) {
         return None;
     }
     fields.chunks_exact(2).map(|pair| one(pair[0], pair[1])).collect()
@@ -98,9 +98,12 @@ fn digests_of(answer: &[u8]) -> Option<HashMap<PathBuf, [u8; 32]>> {
     lines.map(one).collect()
 }
 
+/// Names and values of extended attributes.
+type Xattrs = Vec<(String, Vec<u8>)>;
+
 /// What [`XATTRS`] prints.
-fn xattrs_of(answer: &[u8]) -> Option<HashMap<PathBuf, Vec<(String, Vec<u8>)>>> {
-    let mut all: HashMap<PathBuf, Vec<(String, Vec<u8>)>> = HashMap::new();
+fn xattrs_of(answer: &[u8]) -> Option<HashMap<PathBuf, Xattrs>> {
+    let mut all: HashMap<PathBuf, Xattrs> = HashMap::new();
     let mut path = None;
     for line in answer.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
         if let Some(name) = line.strip_prefix(b"# file: ") {
@@ -110,7 +113,9 @@ fn xattrs_of(answer: &[u8]) -> Option<HashMap<PathBuf, Vec<(String, Vec<u8>)>>> 
             all.entry(path.clone()?).or_default().push(found);
         }
     }
-    all.values_mut().for_each(|xattrs| xattrs.sort());
+    for xattrs in all.values_mut() {
+        xattrs.sort();
+    }
     Some(all)
 }
 
@@ -132,7 +137,7 @@ fn unquote(name: &[u8]) -> Option<Vec<u8>> {
 
 /// Bytes written as pairs of digits.
 pub(super) fn unhex(digits: &str) -> Option<Vec<u8>> {
-    if digits.len() % 2 != 0 {
+    if !digits.len().is_multiple_of(2) {
         return None;
     }
     (0..digits.len() / 2).map(|at| u8::from_str_radix(digits.get(at * 2..at * 2 + 2)?, 16).ok()).collect()

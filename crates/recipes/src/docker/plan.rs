@@ -69,8 +69,8 @@ pub fn plan(request: &Request<'_>, facts: &Facts) -> Plan {
         changes.extend(starts(&start, &dependencies, facts, request.health));
     }
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-    let step = |change| Step { estimate: estimate(&change, facts.is_here()), change };
-    let steps = changes.into_iter().map(step).collect();
+    let estimated = |change| Step { estimate: estimate(&change, facts.is_here()), change };
+    let steps = changes.into_iter().map(estimated).collect();
     Plan {
         id: request.id.clone(),
         created_at: request.now,

@@ -1,25 +1,26 @@
 //! What an extraction would change in a directory that cannot be read from here, told from a description of what is there.
 //!
 //! Nobody but who has the key can tell an id from content, so content is compared by a digest that both sides can make: what the
-//! archive holds is read for that, of files whose size is right.
+//! archive holds is read for that, of files whose size and attributes are right.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use reprise_model::Observer;
-use sha2::{Digest, Sha256};
 
+use super::super::dispatch::{Link, Work, dispatch};
 use super::super::owners::Directory;
-use super::super::select::{Action, Content, Selector, Target};
-use super::super::{
-    Change, Changed, Extraction, Owners, Problem, ProblemKind, Report, known_problems, size_of,
-};
+use super::super::pool::Arriving;
+use super::super::run::{Run, drive};
+use super::super::select::{Content, Selector};
+use super::super::window::Window;
+use super::super::{Change, Changed, Extraction, Owners, ProblemKind, Report, known_problems, size_of};
 use super::compare;
+use super::digest::Digesting;
 use crate::Error;
 use crate::archive::Archive;
-use crate::item::{Chunk, Item, Kind};
-use crate::repository::Chunks;
-use crate::store::Store;
+use crate::item::{Item, Kind};
 
 /// What is somewhere, as somebody has described it who could look.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,8 +49,7 @@ pub struct Described {
     pub names: u64,
 }
 
-/// Tells what of the extraction is not at its destination as it is to be; `present` is what is there, by destination. What is at
-/// the destination of a placement itself need not be described.
+/// Tells what of the extraction is not at its destination as it is to be; `present` is what is there, by destination.
 pub(crate) fn to_described(
     archive: &Archive<'_>,
     extraction: &Extraction,
@@ -57,182 +57,161 @@ pub(crate) fn to_described(
     observer: &dyn Observer,
 ) -> Result<Report, Error> {
     let mut selector = Selector::new(extraction)?;
-    let store = archive.repository.store();
-    let mut compare = Compare {
+    let compare = Compare {
+        run: Run::new(archive.repository, &extraction.options, observer),
         present,
-        store,
-        chunks: archive.repository.chunks(),
         // Numbers are the archive's, as they are for whoever unpacks a tar stream.
         owners: Directory::new(Owners::Numeric),
-        observer,
-        report: Report::default(),
-        files: HashMap::new(),
+        right: Mutex::default(),
+        changed: Mutex::default(),
     };
-    let done = archive.scan(|items| {
-        for item in items {
-            if observer.cancelled() {
-                return Err(Error::Cancelled);
-            }
-            let item = match item {
-                Err(Error::ItemsLost(lost)) => {
-                    compare.report.add(Problem::new(b"", None, ProblemKind::Items(lost)));
-                    continue;
-                }
-                item => item?,
-            };
-            let targets = selector.targets(&item);
-            if targets.is_empty() {
-                continue;
-            }
-            observer.item(&item.path);
-            for target in targets {
-                match target {
-                    Ok(Target { destination, action }) => {
-                        let chunks = item.chunks.as_deref().unwrap_or_default();
-                        let own = (chunks, item.chunks_healthy.as_slice());
-                        match action {
-                            Action::Create => compare.item(&item, own, destination)?,
-                            Action::CreateWith(content) => {
-                                let Content { chunks, healthy } = &*content;
-                                compare.item(&item, (chunks, healthy), destination)?;
-                            }
-                            Action::Link(to) => compare.link(&item, &to, destination),
-                        }
-                    }
-                    Err((destination, kind)) => {
-                        compare.report.add(Problem::new(&item.path, destination.as_deref(), kind));
-                    }
-                }
-            }
-        }
-        Ok(())
+    let mut links = Vec::new();
+    drive(archive, &compare.run, &compare, |window, item| {
+        dispatch(&compare.run, &mut selector, item, |item, destination, work| match work {
+            Work::File(content) => compare.file(window, item, destination, content),
+            Work::Directory | Work::Special => compare.other(item, destination),
+            Work::Link(link) => links.push(link),
+        });
     });
-    store.forget_all();
-    done?;
-    compare.names();
-    compare.report.unmatched = selector.unmatched();
-    Ok(compare.report)
+    compare.names(&links);
+    let Compare { run, right, changed, .. } = compare;
+    let mut report = run.into_result()?;
+    report.unchanged = right.into_inner().unwrap_or_else(PoisonError::into_inner).len() as u64;
+    report.changed = changed.into_inner().unwrap_or_else(PoisonError::into_inner);
+    report.unmatched = selector.unmatched();
+    Ok(report)
 }
 
+/// What the threads have in common.
 struct Compare<'a> {
+    run: Run<'a>,
     present: &'a HashMap<Vec<u8>, Described>,
-    store: &'a Store,
-    chunks: Chunks<'a>,
     owners: Directory,
-    observer: &'a dyn Observer,
-    report: Report,
-    /// What is right but for its names: by the first destination, its path and all destinations.
-    files: HashMap<Vec<u8>, (Vec<u8>, Vec<Vec<u8>>)>,
+    /// Destinations of what is right, but perhaps for how many names it has, with their paths in the archive.
+    right: Mutex<HashMap<Vec<u8>, Vec<u8>>>,
+    changed: Mutex<Vec<Changed>>,
 }
 
 impl Compare<'_> {
-    fn item(
-        &mut self,
-        item: &Item,
-        content: (&[Chunk], &[Chunk]),
-        destination: Vec<u8>,
-    ) -> Result<(), Error> {
-        self.observer.advance(0, 1);
-        match self.change(item, content, &destination)? {
-            Some(what) => self.changed(&item.path, what),
-            // A directory has one name, whatever the kernel counts.
-            None if item.kind() == Kind::Directory => self.report.unchanged += 1,
-            None => drop(self.files.insert(destination.clone(), (item.path.clone(), vec![destination]))),
+    fn changed(&self, path: &[u8], what: Change) {
+        self.run.count();
+        let changed = Changed { path: path.to_vec(), what };
+        self.changed.lock().unwrap_or_else(PoisonError::into_inner).push(changed);
+    }
+
+    fn right(&self, path: &[u8], destination: Vec<u8>) {
+        self.run.count();
+        self.right.lock().unwrap_or_else(PoisonError::into_inner).insert(destination, path.to_vec());
+    }
+
+    /// What is at a place, unless it is seen at once that it is not right.
+    fn look(&self, item: &Item, destination: &[u8]) -> Result<&Described, Change> {
+        let found = self.present.get(destination).ok_or(Change::New)?;
+        if found.kind != item.kind() {
+            return Err(Change::Kind);
         }
-        Ok(())
+        if item.kind() == Kind::Symlink && Some(found.target.as_slice()) != item.symlink_target() {
+            return Err(Change::Content);
+        }
+        // What is made anew for these need not be read.
+        if compare::differs_from(found, item, &self.owners) { Err(Change::Attributes) } else { Ok(found) }
     }
 
-    fn changed(&mut self, path: &[u8], what: Change) {
-        self.report.changed.push(Changed { path: path.to_vec(), what });
+    fn other(&self, item: &Item, destination: Vec<u8>) {
+        match self.look(item, &destination) {
+            Ok(_) => self.right(&item.path, destination),
+            Err(what) => self.changed(&item.path, what),
+        }
     }
 
-    /// Another name of what goes to `to`.
-    fn link(&mut self, item: &Item, to: &[u8], destination: Vec<u8>) {
-        self.observer.advance(0, 1);
-        match self.files.get_mut(to) {
-            Some((_, names)) => names.push(destination),
-            None => self.changed(&item.path, Change::Content),
+    fn file(&self, window: &mut Window<'_, Compared>, item: &Item, destination: Vec<u8>, content: &Content) {
+        for kind in known_problems(item, &content.chunks, &content.healthy) {
+            self.run.problem(&item.path, Some(&destination), kind);
+        }
+        let size = size_of(&content.chunks);
+        match self.look(item, &destination) {
+            Ok(found) if found.size != size => self.changed(&item.path, Change::Content),
+            Ok(found) => {
+                let file = Compared {
+                    path: item.path.clone(),
+                    destination,
+                    expected: found.digest,
+                    size,
+                    digesting: Mutex::default(),
+                };
+                window.add(&Arc::new(file), &content.chunks);
+            }
+            Err(what) => self.changed(&item.path, what),
         }
     }
 
     /// What is right has just the names that it has in the archive. Where that is not so, all of them are made anew.
-    fn names(&mut self) {
-        for (path, names) in std::mem::take(&mut self.files).into_values() {
-            let inodes = names.iter().map(|name| self.present.get(name).map(|it| (it.inode, it.names)));
-            let mut inodes: Vec<_> = inodes.collect();
-            inodes.dedup();
-            match inodes.as_slice() {
-                [Some((_, count))] if *count == names.len() as u64 => self.report.unchanged += *count,
-                _ => self.changed(&path, Change::Content),
+    fn names(&self, links: &[Link]) {
+        let mut names: HashMap<&[u8], Vec<&[u8]>> = HashMap::new();
+        for link in links {
+            names.entry(&link.to).or_default().push(&link.destination);
+        }
+        let inode = |name: &[u8]| self.present.get(name).map(|found| found.inode);
+        let mut wrong = Vec::new();
+        self.right.lock().unwrap_or_else(PoisonError::into_inner).retain(|destination, path| {
+            let Some(found) = self.present.get(destination) else { return false };
+            let others = names.get(destination.as_slice()).map_or(&[][..], Vec::as_slice);
+            // A directory has one name, whatever is counted.
+            let count = if found.kind == Kind::Directory { 1 } else { found.names };
+            let is_right = count == 1 + others.len() as u64
+                && others.iter().all(|name| inode(name) == Some(found.inode));
+            if !is_right {
+                wrong.push(path.clone());
             }
+            is_right
+        });
+        for path in wrong {
+            self.changed(&path, Change::Content);
+        }
+        let right = self.right.lock().unwrap_or_else(PoisonError::into_inner);
+        for link in links.iter().filter(|link| !right.contains_key(&link.to)) {
+            self.changed(&link.path, Change::Content);
+        }
+    }
+}
+
+/// A file whose content is compared as it comes.
+struct Compared {
+    path: Vec<u8>,
+    destination: Vec<u8>,
+    expected: Option<[u8; 32]>,
+    size: u64,
+    digesting: Mutex<Digesting>,
+}
+
+impl Compared {
+    fn finish(&self, compare: &Compare<'_>, digest: [u8; 32]) {
+        if self.expected == Some(digest) {
+            compare.right(&self.path, self.destination.clone());
+        } else {
+            compare.changed(&self.path, Change::Content);
+        }
+    }
+}
+
+impl Arriving<Compare<'_>> for Compared {
+    fn write(&self, compare: &Compare<'_>, offset: u64, data: &[u8], _zeros: bool) {
+        compare.run.took(data.len() as u64);
+        let mut digesting = self.digesting.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(digest) = digesting.take(offset, data, self.size) {
+            self.finish(compare, digest);
         }
     }
 
-    fn change(
-        &mut self,
-        item: &Item,
-        (chunks, healthy): (&[Chunk], &[Chunk]),
-        destination: &[u8],
-    ) -> Result<Option<Change>, Error> {
-        let present = self.present;
-        let found = present.get(destination);
-        let is_left_out = matches!(item.kind(), Kind::CharDevice | Kind::BlockDevice | Kind::Other);
-        let Some(found) = found else {
-            return Ok((!is_left_out).then_some(Change::New));
-        };
-        if found.kind != if is_left_out { Kind::Other } else { item.kind() } {
-            return Ok(Some(Change::Kind));
-        }
-        if is_left_out {
-            return Ok(None);
-        }
-        if item.kind() == Kind::Symlink && Some(found.target.as_slice()) != item.symlink_target() {
-            return Ok(Some(Change::Content));
-        }
-        if item.kind() == Kind::File {
-            for kind in known_problems(item, chunks, healthy) {
-                self.report.add(Problem::new(&item.path, Some(destination), kind));
-            }
-            if found.size != size_of(chunks) {
-                return Ok(Some(Change::Content));
-            }
-        }
-        // What is made anew for these need not be read.
-        if compare::differs_from(found, item, &self.owners) {
-            return Ok(Some(Change::Attributes));
-        }
-        if item.kind() == Kind::File && found.digest != self.digest(item, chunks, destination)? {
-            return Ok(Some(Change::Content));
-        }
-        Ok(None)
+    fn lose(&self, compare: &Compare<'_>, range: Range<u64>, cause: &Arc<Error>) {
+        // Nobody can say whether what is there is right: it is told, and no end of it comes.
+        let kind = ProblemKind::Content { range, cause: Arc::clone(cause) };
+        compare.run.problem(&self.path, Some(&self.destination), kind);
     }
 
-    /// The digest of what the archive holds; nothing, and told, where some of it is lost.
-    fn digest(
-        &mut self,
-        item: &Item,
-        chunks: &[Chunk],
-        destination: &[u8],
-    ) -> Result<Option<[u8; 32]>, Error> {
-        self.store.expect(chunks.iter().map(|chunk| (chunk.id, chunk.stored)));
-        let (mut digest, mut start) = (Sha256::new(), 0);
-        let mut is_whole = true;
-        for chunk in chunks {
-            if self.observer.cancelled() {
-                return Err(Error::Cancelled);
-            }
-            let end = start + u64::from(chunk.size);
-            match self.chunks.read(&chunk.id, Some(chunk)) {
-                Ok(data) => digest.update(data),
-                Err(cause) if cause.is_final() => return Err(cause),
-                Err(cause) => {
-                    let kind = ProblemKind::Content { range: start..end, cause: Arc::new(cause) };
-                    self.report.add(Problem::new(&item.path, Some(destination), kind));
-                    is_whole = false;
-                }
-            }
-            start = end;
+    fn without_chunks(files: Vec<Arc<Self>>, compare: &Compare<'_>) {
+        for file in files {
+            file.finish(compare, Digesting::of_nothing());
         }
-        Ok(is_whole.then(|| digest.finalize().into()))
     }
 }

@@ -8,6 +8,7 @@
 mod candidate;
 mod compare;
 mod described;
+mod digest;
 mod leftover;
 mod rebuild;
 mod together;
