@@ -183,7 +183,12 @@ fn is_too_large(error: &io::Error, handle: &Handle<'_>, item: &Item) -> bool {
     let total: usize = sizes.chain(acls.map(Vec::len)).map(|size| size + EACH).sum();
     Errno::from_io_error(error) == Some(Errno::NOSPC)
         && total > ALWAYS_FITS
-        && rustix::fs::fstatfs(handle.fd()).is_ok_and(|disk| disk.f_type != TMPFS && disk.f_bavail > NOT_FULL)
+        && rustix::fs::fstatfs(handle.fd()).is_ok_and(|disk| disk.f_type != TMPFS && free(&disk) > NOT_FULL)
+}
+
+/// Blocks that may still be written: what is reserved is root's.
+fn free(disk: &rustix::fs::StatFs) -> u64 {
+    if rustix::process::geteuid().is_root() { disk.f_bfree } else { disk.f_bavail }
 }
 
 /// The times to set; without a recorded access time, that of the last change, as Borg does.

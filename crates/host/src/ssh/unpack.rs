@@ -86,7 +86,7 @@ impl Unpack for Unpacking<'_> {
         }
         // That is also said of attributes that are too large for the file system.
         if let Some(error) = told(&[Errno::NOSPC]) {
-            let call = Call::script("stat -f -c '%a %T' -- \"$1\"", &[&self.path]);
+            let call = Call::script("stat -f -c '%f %T' -- \"$1\"", &[&self.path]);
             if is_full(&String::from_utf8_lossy(&self.connection.call(&call)?.stdout)) {
                 return Err(fail(error));
             }
