@@ -1,6 +1,7 @@
 //! The port to an archive's contents, for analysing them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use reprise_engine::SourceError;
 use reprise_model::Observer;
@@ -37,6 +38,9 @@ pub trait Backup {
         visit: &mut dyn FnMut(Entry<'_>),
         observer: &dyn Observer,
     ) -> Result<(), SourceError>;
+
+    /// The directory of this machine in which it lies, among others of its kind; nothing when it lies on a server.
+    fn directory(&self) -> Option<PathBuf>;
 
     /// The content of those regular files among `paths` that are there and hold at most `limit` bytes.
     fn read(&self, paths: &BTreeSet<String>, limit: u64) -> Result<BTreeMap<String, Vec<u8>>, SourceError>;

@@ -295,6 +295,10 @@ impl Backup for BorgArchive<'_> {
         Ok(())
     }
 
+    fn directory(&self) -> Option<PathBuf> {
+        Some(self.repository().ok()?.directory()?.to_owned())
+    }
+
     fn read(&self, paths: &BTreeSet<String>, limit: u64) -> Result<BTreeMap<String, Vec<u8>>, SourceError> {
         let catalogue = self.catalogue(&Unobserved)?;
         self.with(|archive, repository| {

@@ -163,6 +163,11 @@ impl Repository {
         &self.location
     }
 
+    /// Its directory, if that is on this machine.
+    pub fn directory(&self) -> Option<&Path> {
+        self.store.local().map(|_| Path::new(&self.location))
+    }
+
     /// What it is known by, wherever it is moved to.
     pub fn id(&self) -> Id {
         self.id

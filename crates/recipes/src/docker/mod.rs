@@ -35,6 +35,6 @@ pub use plan::plan;
 pub use recorded::RecordedItem;
 pub use recreate::{External, Making, Project, Record, Recreating, State, look as look_at_making};
 pub use request::Request;
-pub use survey::{Binds, Facts, Outside, Site, SurveyError, Taken, survey};
+pub use survey::{Archiving, Binds, Facts, Outside, Site, SurveyError, Taken, survey};
 pub use under::Under;
 pub use versions::{DataVersion, Engine};

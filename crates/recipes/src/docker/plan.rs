@@ -83,7 +83,7 @@ pub fn plan(request: &Request<'_>, facts: &Facts) -> Plan {
         steps,
         window_seconds: WINDOW_SECONDS,
         limit_seconds: request.limit_seconds,
-        space: space::needs(&facts.sites, &puts).iter().map(space::Need::shown).collect(),
+        space: space::needs(facts, &puts).iter().map(space::Need::shown).collect(),
         protections: protection::shown(request, facts, &puts, &snapshots, back_up.as_ref()),
         needs: needs(facts),
     }

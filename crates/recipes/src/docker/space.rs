@@ -11,7 +11,7 @@ use reprise_model::{Finding, Message, Severity};
 
 use super::estimate::footprint;
 use super::mirror::Put;
-use super::survey::Site;
+use super::survey::{Archiving, Facts, Site};
 
 /// What something takes of a file system.
 #[derive(Debug, Clone, Copy, Default)]
@@ -20,11 +20,13 @@ struct Room {
     entries: u64,
     /// Bytes besides, if all differs of the trees of which only that is written.
     perhaps: u64,
+    /// Bytes besides, if an archive of what is there has nothing in common with what its repository holds.
+    archive: u64,
 }
 
 impl Room {
     fn of(bytes: u64, entries: u64) -> Self {
-        Self { bytes, entries, perhaps: 0 }
+        Self { bytes, entries, ..Self::default() }
     }
 
     /// What comes to `site`, put together beside what is there.
@@ -33,8 +35,13 @@ impl Room {
     }
 
     /// Bytes, if all differs that may.
-    fn at_most(self) -> u64 {
+    fn differing(self) -> u64 {
         self.bytes.saturating_add(self.perhaps)
+    }
+
+    /// Bytes, whatever it may be.
+    fn at_most(self) -> u64 {
+        self.differing().saturating_add(self.archive)
     }
 }
 
@@ -43,6 +50,7 @@ impl AddAssign for Room {
         self.bytes += more.bytes;
         self.entries += more.entries;
         self.perhaps += more.perhaps;
+        self.archive += more.archive;
     }
 }
 
@@ -56,16 +64,18 @@ pub(super) struct Need<'a> {
     advice: &'static str,
 }
 
-/// What `sites` need of each file system.
-/// What differs from the archive is known when it was compared: of trees of which only that is written, only what they need at
-/// most is known.
-pub(super) fn needs<'a>(sites: &'a [Site], puts: &[Put]) -> Vec<Need<'a>> {
-    let mut systems: BTreeMap<u64, Need<'a>> = BTreeMap::new();
-    let mut add = |path: &'a Path, space: &'a Space, room: Room, advice| {
+/// What is needed of each file system. What differs from the archive is known when it was compared: of trees of which only that is
+/// written, only what they need at most is known.
+pub(super) fn needs<'a>(facts: &'a Facts, puts: &[Put]) -> Vec<Need<'a>> {
+    // Another machine's numbers say nothing about this one's.
+    let mut systems: BTreeMap<(bool, u64), Need<'a>> = BTreeMap::new();
+    let mut add_on = |is_here, path: &'a Path, space: &'a Space, room: Room, advice| {
         let none = Need { room: Room::default(), path, space, advice };
-        systems.entry(space.device).or_insert(none).room += room;
+        systems.entry((is_here, space.device)).or_insert(none).room += room;
     };
-    for (site, put) in sites.iter().zip(puts) {
+    let is_here = facts.is_here();
+    let mut add = |path, space, room, advice| add_on(is_here, path, space, room, advice);
+    for (site, put) in facts.sites.iter().zip(puts) {
         let comes = Room::coming(site);
         match &site.outside {
             // A snapshot that keeps what is there counts its room itself.
@@ -95,6 +105,9 @@ pub(super) fn needs<'a>(sites: &'a [Site], puts: &[Put]) -> Vec<Need<'a>> {
             }
             _ => add(&site.target, &site.space, comes, "no-space-advice"),
         }
+    }
+    if let Some(Archiving { directory, space, bytes }) = &facts.archiving {
+        add_on(true, directory, space, Room { archive: *bytes, ..Room::default() }, "no-space-advice");
     }
     systems.into_values().filter(|need| need.room.at_most() > 0).collect()
 }
@@ -128,8 +141,11 @@ impl Need<'_> {
         } else if room.entries > space.free_inodes {
             let message = Message::new("no-inodes").count("needed", room.entries);
             (Severity::Blocker, message.count("free", space.free_inodes), advice)
-        } else if room.at_most() > space.free_bytes {
+        } else if room.differing() > space.free_bytes {
             (Severity::Warning, of_bytes("space-unsure", room.at_most()), "space-unsure-advice")
+        } else if room.at_most() > space.free_bytes {
+            let message = of_bytes("archive-space-unsure", room.at_most());
+            (Severity::Warning, message, "archive-space-unsure-advice")
         } else {
             return None;
         };

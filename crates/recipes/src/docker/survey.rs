@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reprise_engine::SourceError;
-use reprise_host::{Command, Compose, Container, Engine, FileKind, HERE, Host, Space, Stat, Volume, both};
+use reprise_host::{
+    Command, Compose, Container, Engine, FileKind, HERE, Host, LocalHost, Space, Stat, Volume, both,
+};
 use reprise_model::{
     Adaptation, Choice, Destination, Item, ItemKind, Manner, Protect, Selection, Unobserved,
 };
@@ -104,6 +106,8 @@ pub struct Facts {
     pub compose: Option<Compose>,
     /// Whether `borg` runs there, or why not, if that was asked for.
     pub borg: Option<Result<(), String>>,
+    /// Room for an archive of what is there, if that was asked for and the repository lies on this machine.
+    pub archiving: Option<Archiving>,
     /// All containers there.
     pub containers: Vec<Container>,
     /// Which containers wait for which.
@@ -123,6 +127,17 @@ impl Facts {
     pub(super) fn is_here(&self) -> bool {
         self.host == HERE
     }
+}
+
+/// Room for an archive of what is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Archiving {
+    /// The directory of the repository, on this machine.
+    pub directory: PathBuf,
+    /// Room there.
+    pub space: Space,
+    /// What goes into it, in bytes; about, as nobody counted what is there.
+    pub bytes: u64,
 }
 
 /// Paths of the host that running containers mount, each with the container.
@@ -230,8 +245,26 @@ pub fn survey(
         let asked = host.ask(&Command::new("borg").arg("--version"));
         asked.map(drop).map_err(|error| error.to_string())
     });
+    let directory = backup.directory().filter(|_| in_place && choice.backup_before);
+    let archiving = directory.map(|directory| {
+        let bytes = sites.iter().filter(|site| site.present.is_some()).map(|site| site.item.bytes).sum();
+        Ok::<_, SurveyError>(Archiving { space: LocalHost::new().space(&directory)?, directory, bytes })
+    });
+    let archiving = archiving.transpose()?;
     let (host, making) = (host.name().to_owned(), Making::default());
-    Ok(Facts { host, engine, compose, borg, containers, dependencies, sites, binds, making, texts })
+    Ok(Facts {
+        host,
+        engine,
+        compose,
+        borg,
+        archiving,
+        containers,
+        dependencies,
+        sites,
+        binds,
+        making,
+        texts,
+    })
 }
 
 /// Where `item` goes below an alternative location (DR-5).

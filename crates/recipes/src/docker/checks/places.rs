@@ -14,7 +14,7 @@ pub(super) fn findings(request: &Request<'_>, facts: &Facts, remaking: bool) -> 
     let sites = &facts.sites;
     let puts = mirror::puts(request, facts, remaking);
     let mut found: Vec<Finding> =
-        space::needs(sites, &puts).iter().filter_map(space::Need::finding).collect();
+        space::needs(facts, &puts).iter().filter_map(space::Need::finding).collect();
     found.extend(sites.iter().filter_map(obstacles));
     found.extend(sites.iter().filter_map(foreign_link));
     found.extend(overlaps(sites));

@@ -26,6 +26,10 @@ impl Backup for Archive {
         Ok(())
     }
 
+    fn directory(&self) -> Option<PathBuf> {
+        None
+    }
+
     fn read(&self, paths: &BTreeSet<String>, limit: u64) -> Result<BTreeMap<String, Vec<u8>>, SourceError> {
         let wanted =
             self.0.iter().filter(|(path, content)| paths.contains(*path) && content.len() as u64 <= limit);

@@ -3,6 +3,7 @@
 use reprise_model::Severity;
 
 use super::*;
+use crate::docker::Archiving;
 
 #[test]
 fn a_sound_restore_has_only_news() {
@@ -139,4 +140,25 @@ fn what_containers_mount_and_the_archive_lacks_is_pointed_out() {
     shop.facts.binds.left.push(("shop_web_1".into(), "/srv/media".into()));
     let codes = shop.codes();
     assert!(codes.contains(&"bind-missing".to_owned()) && codes.contains(&"bind-left".to_owned()));
+}
+
+#[test]
+fn the_archive_of_what_is_there_counts_on_the_disk_of_its_repository() {
+    let mut shop = Shop::new();
+    shop.choice.backup_before = true;
+    shop.facts.borg = Some(Ok(()));
+    let space = Space { device: 1, free_bytes: 100 * GIB, free_inodes: u64::MAX };
+    let archiving = Archiving { directory: "/backup/borg".into(), space, bytes: 100 * GIB };
+    shop.facts.archiving = Some(archiving.clone());
+    let [both] = &shop.plan().space[..] else { panic!("one file system") };
+    assert!(both.needed < GIB && both.at_most > 100 * GIB, "{both:?}");
+    assert!(shop.codes().contains(&"archive-space-unsure".to_owned()));
+
+    // The disks of another machine are others, whatever their numbers.
+    shop.facts.host = "other".into();
+    let [there, here] = &shop.plan().space[..] else { panic!("two file systems") };
+    assert_eq!((there.needed, there.at_most), (both.needed, both.needed));
+    assert_eq!((here.needed, here.at_most), (0, 100 * GIB));
+    shop.facts.archiving = Some(Archiving { bytes: GIB, ..archiving });
+    assert!(!shop.codes().contains(&"archive-space-unsure".to_owned()));
 }

@@ -146,6 +146,7 @@ impl Shop {
                     endpoint: String::new(),
                 })),
                 borg: None,
+                archiving: None,
                 containers: vec![
                     container("shop_web_1", "web", "/srv/shop/site"),
                     container("shop_db_1", "db", data),
