@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use reprise_host::Present;
+use reprise_host::{Packed, Present};
 use reprise_model::Observer;
 
 /// What an extraction wrote.
@@ -120,6 +120,15 @@ pub trait Source: Send + Sync {
         except: &[PathBuf],
         observer: &dyn Observer,
     ) -> Result<Vec<String>, SourceError>;
+
+    /// The same of what another machine has `packed`. Fails with its error where not all of it came: then there is no archive, nor
+    /// anything that began as one.
+    fn back_up_packed(
+        &self,
+        name: &str,
+        packed: Packed<'_>,
+        observer: &dyn Observer,
+    ) -> crate::Result<Vec<String>>;
 
     /// Removes the archive called `name`; fine when there is none.
     fn remove_archive(&self, name: &str) -> Result<(), SourceError>;

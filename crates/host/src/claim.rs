@@ -162,7 +162,7 @@ impl Holder {
                 lines.for_each(|line| drop(send.send(line)));
             });
         }
-        let said = stderr.map(crate::command::drain);
+        let said = stderr.map(crate::process::drain);
         let until = |word: &str| {
             let mut before = Vec::new();
             loop {

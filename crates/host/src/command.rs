@@ -2,16 +2,16 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::io::{Read, Write};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, ExitStatus, Stdio};
+use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group, set_parent_process_death_signal};
+use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
-use wait_timeout::ChildExt;
 
+use crate::process::{collect, drain, outcome, signal_group, spawn, wait};
 use crate::{Error, Result};
 
 /// A program and its arguments. Secrets have no place in it.
@@ -103,14 +103,25 @@ impl Command {
         std::iter::once(&self.program).chain(&self.args).map(String::as_str)
     }
 
+    /// The same as an argument of `script`, in POSIX shell, which runs it as `"$@"`.
+    pub(crate) fn within(&self, script: &str) -> Self {
+        let shell = Self::new("sh").args(["-c", script, "sh"]).args(self.words());
+        Self { limit: self.limit, input: self.input.clone(), ..shell }
+    }
+
     /// The process that it is on this machine: in a group of its own, and without secrets in its environment.
-    fn process(&self) -> std::process::Command {
+    pub(crate) fn process(&self) -> std::process::Command {
         let mut process = std::process::Command::new(&self.program);
         for name in SECRETS {
             process.env_remove(name);
         }
         process.args(&self.args).process_group(0);
         process
+    }
+
+    /// That it could not be run.
+    pub(crate) fn not_run(&self, source: std::io::Error) -> Error {
+        Error::Start { program: self.program.clone(), source }
     }
 
     /// How long it may take.
@@ -183,20 +194,12 @@ impl Drop for Dialogue {
     }
 }
 
-/// Signals `child` and what it has started, all of its process group: a shell's children would keep the pipes open.
-fn signal_group(child: &Child, signal: Signal) {
-    if let Some(group) = Pid::from_raw(child.id() as i32) {
-        let _ = kill_process_group(group, signal);
-    }
-}
-
 /// Begins `command` on this machine. It has no time limit, and nobody hears what it says on its standard error. Its life is not tied to
 /// this process's, as that would be to the thread that begins it; so it has to be one that only looks, and ends with its input.
 pub(crate) fn begin_local(command: &Command) -> Result<Dialogue> {
-    let failed = |source| Error::Start { program: command.program.clone(), source };
     let mut process = command.process();
     let process = process.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-    Ok(Dialogue::of(process.spawn().map_err(failed)?, None))
+    Ok(Dialogue::of(process.spawn().map_err(|source| command.not_run(source))?, None))
 }
 
 /// Runs `command` on this machine, in a process group of its own: a Ctrl+C meant for Reprise must not
@@ -206,26 +209,12 @@ pub fn run_local(command: &Command) -> Result<Output> {
     run_local_unless(&|| false, command).map(Option::unwrap_or_default)
 }
 
-/// How long a program may take to end when it is told to.
-const GRACE: Duration = Duration::from_secs(20);
-
 /// The same. Nothing when `cancelled` said so, and it was told to end before it had.
 pub fn run_local_unless(cancelled: &dyn Fn() -> bool, command: &Command) -> Result<Option<Output>> {
     let mut process = command.process();
-    // What was asked for by a process that is gone must not go on behind the back of its recovery.
-    let with_us = || Ok(set_parent_process_death_signal(Some(Signal::KILL))?);
-    // SAFETY: the closure makes one system call and touches no memory of the parent.
-    #[expect(unsafe_code, reason = "only between fork and exec can a child tie its life to its parent's")]
-    unsafe {
-        process.pre_exec(with_us);
-    }
-    let failed = |source| Error::Start { program: command.program.clone(), source };
-    let mut child = process
-        .stdin(if command.given().is_empty() { Stdio::null() } else { Stdio::piped() })
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(failed)?;
+    process.stdin(if command.given().is_empty() { Stdio::null() } else { Stdio::piped() });
+    process.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = spawn(process, command)?;
     let stdout = child.stdout.take().map(drain);
     let stderr = child.stderr.take().map(drain);
     // Held until the end, it keeps what it returns.
@@ -238,54 +227,10 @@ pub fn run_local_unless(cancelled: &dyn Fn() -> bool, command: &Command) -> Resu
         })
     });
     let until = Instant::now() + command.limit;
-    let mut is_cancelled = false;
-    let ended = loop {
-        let rest = until.saturating_duration_since(Instant::now());
-        let ended = child.wait_timeout(rest.min(Duration::from_millis(200))).map_err(failed)?;
-        if ended.is_some() || rest.is_zero() {
-            break ended;
-        }
-        if cancelled() {
-            is_cancelled = true;
-            signal_group(&child, Signal::TERM);
-            break child.wait_timeout(GRACE).map_err(failed)?;
-        }
-    };
-    if ended.is_none() {
-        signal_group(&child, Signal::KILL);
-        let _ = child.wait();
-    }
-    let collect = |thread: Option<std::thread::JoinHandle<Vec<u8>>>| {
-        thread.and_then(|thread| thread.join().ok()).unwrap_or_default()
-    };
+    let ending = wait(&mut child, until, cancelled).map_err(|source| command.not_run(source))?;
     let output =
         Output { stdout: collect(stdout), stderr: String::from_utf8_lossy(&collect(stderr)).into_owned() };
-    match ended {
-        Some(status) if status.success() => Ok(Some(output)),
-        _ if is_cancelled => Ok(None),
-        Some(status) => Err(Error::Command {
-            command: command.to_string(),
-            status: in_words(status),
-            message: output.stderr.trim().to_owned(),
-        }),
-        None => Err(Error::TimedOut { command: command.to_string(), seconds: command.limit.as_secs() }),
-    }
-}
-
-pub(crate) fn drain(mut pipe: impl Read + Send + 'static) -> std::thread::JoinHandle<Vec<u8>> {
-    std::thread::spawn(move || {
-        let mut all = Vec::new();
-        let _ = pipe.read_to_end(&mut all);
-        all
-    })
-}
-
-fn in_words(status: ExitStatus) -> String {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => format!("exit status {code}"),
-        (None, Some(signal)) => format!("killed by signal {signal}"),
-        (None, None) => "ended".to_owned(),
-    }
+    outcome(command, &ending, output)
 }
 
 #[cfg(test)]

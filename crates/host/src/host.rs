@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -104,6 +104,32 @@ pub struct Unpacked {
     pub warnings: Vec<String>,
 }
 
+/// How what lies on a host is read as a whole.
+pub enum Files<'h> {
+    /// The host's files are this machine's: read them here.
+    Here,
+    /// They are another machine's: they come as a tar stream.
+    Elsewhere(Packed<'h>),
+    /// Nothing is to be read, as in a dry run.
+    Pretended,
+}
+
+/// Trees of another machine as a tar stream, made there while it is read here.
+pub struct Packed<'h> {
+    /// The stream, in which names are whole paths without the slash they begin with. That it ends says nothing: it also does
+    /// where it was cut off, and what came until then may look whole.
+    pub stream: Box<dyn Read + Send>,
+    /// What knows whether all of it came. Must be dropped, or have finished, before an end of the stream is waited for in vain.
+    pub packing: Box<dyn Pack + 'h>,
+}
+
+/// Makes a tar stream. Dropped before its end, it makes no more of it, and the stream ends.
+pub trait Pack {
+    /// Once the stream has been read to its end: returns if it is whole, with what was remarked on, for people. Fails if not, also
+    /// where something could not be read.
+    fn finish(self: Box<Self>) -> Result<Vec<String>>;
+}
+
 /// A machine. Every method that changes something can be repeated: done twice, it is done once.
 pub trait Host: Send + Sync {
     /// What to call it in messages.
@@ -146,6 +172,9 @@ pub trait Host: Send + Sync {
 
     /// How to write a new tree at `path`.
     fn tree(&self, path: &Path) -> Result<Tree<'_>>;
+
+    /// How to read all that lies at `paths`, but for `except` and what is below those. Nothing of it is followed.
+    fn pack(&self, paths: &[PathBuf], except: &[PathBuf]) -> Result<Files<'_>>;
 
     /// Replaces the content of the regular file `file` within `tree`, which came from a backup: no link is followed.
     /// Mode and owner stay. As it was, it is kept beside under the name `original`. Not to be repeated.

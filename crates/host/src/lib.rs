@@ -12,6 +12,7 @@ mod command;
 mod docker;
 mod edit;
 mod error;
+mod fed;
 mod here;
 mod host;
 mod local;
@@ -19,6 +20,7 @@ mod mounts;
 mod mutable;
 mod overlay;
 mod present;
+mod process;
 mod ssh;
 
 pub use both::both;
@@ -32,8 +34,11 @@ pub use docker::{
     reachable,
 };
 pub use error::{Error, Result};
+pub use fed::Fed;
 pub(crate) use host::absolute_mounts;
-pub use host::{BTRFS_SUBVOLUME, Disk, FileKind, Host, Inode, Space, Stat, Tree, Unpack, Unpacked};
+pub use host::{
+    BTRFS_SUBVOLUME, Disk, FileKind, Files, Host, Inode, Pack, Packed, Space, Stat, Tree, Unpack, Unpacked,
+};
 pub use local::{HERE, LocalHost};
 pub use overlay::OverlayHost;
 pub use present::{Present, Seen};

@@ -16,8 +16,8 @@ use crate::edit::edit;
 use crate::mounts;
 use crate::mutable::make_mutable;
 use crate::{
-    Attributes, Claim, Claimed, Command, Disk, Error, FileKind, Found, Host, Inode, Move, Output, Result,
-    Space, Stat, Tree, here, run_local, run_local_unless,
+    Attributes, Claim, Claimed, Command, Disk, Error, FileKind, Files, Found, Host, Inode, Move, Output,
+    Result, Space, Stat, Tree, here, run_local, run_local_unless,
 };
 
 /// What this machine is called in plans.
@@ -180,6 +180,10 @@ impl Host for LocalHost {
 
     fn tree(&self, path: &Path) -> Result<Tree<'_>> {
         Ok(Tree::Here(path.to_owned()))
+    }
+
+    fn pack(&self, _paths: &[PathBuf], _except: &[PathBuf]) -> Result<Files<'_>> {
+        Ok(Files::Here)
     }
 
     fn edit(&self, tree: &Path, file: &Path, content: &[u8], original: Option<&OsStr>) -> Result<()> {

@@ -16,8 +16,8 @@ use crate::docker::{
     Volume, VolumeSpec,
 };
 use crate::{
-    Attributes, Claim, Claimed, Command, Disk, Error, FileKind, Found, Host, Inode, Move, Output, Result,
-    Space, Stat, Tree,
+    Attributes, Claim, Claimed, Command, Disk, Error, FileKind, Files, Found, Host, Inode, Move, Output,
+    Result, Space, Stat, Tree,
 };
 
 /// A host with pretended changes on top of `base`.
@@ -218,6 +218,10 @@ impl Host for OverlayHost<'_> {
 
     fn tree(&self, _path: &Path) -> Result<Tree<'_>> {
         Ok(Tree::Pretended)
+    }
+
+    fn pack(&self, _paths: &[PathBuf], _except: &[PathBuf]) -> Result<Files<'_>> {
+        Ok(Files::Pretended)
     }
 
     fn edit(&self, _tree: &Path, _file: &Path, _content: &[u8], _original: Option<&OsStr>) -> Result<()> {

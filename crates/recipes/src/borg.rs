@@ -1,6 +1,7 @@
 //! Borg archives behind the engine's and the analysis' ports.
 
 mod differing;
+mod import;
 mod keep;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,12 +16,12 @@ use reprise_borg::{
     Selection,
 };
 use reprise_engine::{Differences, Extracted, Source, SourceError, SourceRef};
-use reprise_host::Present;
+use reprise_host::{Packed, Present};
 use reprise_model::{Observer, Unobserved};
 
 use crate::backup::{Backup, Entry, EntryKind};
 
-pub use keep::{BEFORE, Passphrase, create};
+pub use keep::{BEFORE, Passphrase, create, makes_archives};
 
 /// Warnings passed on one by one; further ones are only counted.
 const WARNINGS: usize = 20;
@@ -230,6 +231,15 @@ impl Source for BorgArchive<'_> {
         observer: &dyn Observer,
     ) -> Result<Vec<String>, SourceError> {
         self.make(name, paths, except, observer)
+    }
+
+    fn back_up_packed(
+        &self,
+        name: &str,
+        packed: Packed<'_>,
+        observer: &dyn Observer,
+    ) -> reprise_engine::Result<Vec<String>> {
+        self.import(name, packed, observer)
     }
 
     fn remove_archive(&self, name: &str) -> Result<(), SourceError> {

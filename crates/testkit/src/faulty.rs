@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use jiff::Timestamp;
 use reprise_engine::{Clock, Differences, Extracted, Source, SourceError};
 use reprise_host::{
     Attributes, Blueprint, Claim, Claimed, Command, Compose, ComposeProject, Container, Disk, Docker,
-    Endpoint, Engine, Error, Found, Host, Move, NetworkSpec, ObjectKind, Output, Present, Result, Space,
-    Stat, Tree, Volume, VolumeSpec,
+    Endpoint, Engine, Error, Files, Found, Host, Move, NetworkSpec, ObjectKind, Output, Packed, Present,
+    Result, Space, Stat, Tree, Volume, VolumeSpec,
 };
 use reprise_model::Observer;
 use serde_json::Value;
@@ -121,6 +121,9 @@ impl Host for FaultyHost<'_> {
     }
     fn tree(&self, path: &Path) -> Result<Tree<'_>> {
         self.host.tree(path)
+    }
+    fn pack(&self, paths: &[PathBuf], except: &[PathBuf]) -> Result<Files<'_>> {
+        self.host.pack(paths, except)
     }
     fn edit(&self, tree: &Path, file: &Path, content: &[u8], original: Option<&OsStr>) -> Result<()> {
         let name = format!("edit {}", tree.join(file).display());
@@ -354,6 +357,21 @@ impl Source for FaultySource<'_> {
     ) -> Result<Vec<String>, SourceError> {
         let whole = || self.source.back_up(name, paths, except, observer);
         self.faults.perform((format!("back up as {name}"), Kind::Change), whole, || {}, unwritable)
+    }
+
+    fn back_up_packed(
+        &self,
+        name: &str,
+        packed: Packed<'_>,
+        observer: &dyn Observer,
+    ) -> reprise_engine::Result<Vec<String>> {
+        let packed = RefCell::new(Some(packed));
+        let take = || packed.borrow_mut().take().expect("it is packed once");
+        let whole = || self.source.back_up_packed(name, take(), observer);
+        // Who reads it is gone midway.
+        let half = || drop(take().stream.read(&mut [0; 700]));
+        let fail = |error| unwritable(error).into();
+        self.faults.perform((format!("back up as {name}"), Kind::LongChange), whole, half, fail)
     }
 
     fn remove_archive(&self, name: &str) -> Result<(), SourceError> {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use reprise_host::{
-    Attributes, Claim, Claimed, Command, Disk, Docker, Error, Found, Host, LocalHost, Move, Output, Present,
-    Result, Space, Stat, Tree,
+    Attributes, Claim, Claimed, Command, Disk, Docker, Error, Files, Found, Host, LocalHost, Move, Output,
+    Present, Result, Space, Stat, Tree,
 };
 
 use crate::SimDocker;
@@ -80,6 +80,9 @@ impl Host for TestHost {
     }
     fn tree(&self, path: &Path) -> Result<Tree<'_>> {
         self.files.tree(path)
+    }
+    fn pack(&self, paths: &[PathBuf], except: &[PathBuf]) -> Result<Files<'_>> {
+        self.files.pack(paths, except)
     }
     fn edit(&self, tree: &Path, file: &Path, content: &[u8], original: Option<&OsStr>) -> Result<()> {
         self.files.edit(tree, file, content, original)

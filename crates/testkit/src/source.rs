@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use reprise_engine::{Differences, Extracted, Source, SourceError};
-use reprise_host::{FileKind, Host, LocalHost, Present, Seen};
+use reprise_host::{FileKind, Host, LocalHost, Packed, Present, Seen};
 use reprise_model::Observer;
 use sha2::{Digest, Sha256};
 
@@ -159,6 +159,16 @@ impl DirSource {
     /// Where archives that are made lie, each a directory with whole paths in it.
     pub fn archives(&self) -> PathBuf {
         self.root.with_file_name("archives")
+    }
+
+    /// An empty directory for an archive that is to be called `name`.
+    fn begun_archive(&self, name: &str) -> io::Result<PathBuf> {
+        let part = self.archives().join(format!("{name}.part"));
+        if part.exists() {
+            fs::remove_dir_all(&part)?;
+        }
+        fs::create_dir_all(&part)?;
+        Ok(part)
     }
 
     fn find(&self, path: &str) -> Result<PathBuf, SourceError> {
@@ -322,11 +332,7 @@ impl Source for DirSource {
         except: &[PathBuf],
         _: &dyn Observer,
     ) -> Result<Vec<String>, SourceError> {
-        let part = self.archives().join(format!("{name}.part"));
-        if part.exists() {
-            fs::remove_dir_all(&part).map_err(unwritable)?;
-        }
-        fs::create_dir_all(&part).map_err(unwritable)?;
+        let part = self.begun_archive(name).map_err(unwritable)?;
         // From the root: with absolute paths, some versions of cp look for parents below the working directory.
         let paths: Vec<&Path> =
             paths.iter().map(|path| path.strip_prefix("/").expect("an absolute path")).collect();
@@ -340,6 +346,25 @@ impl Source for DirSource {
         }
         fs::rename(&part, self.archives().join(name)).map_err(unwritable)?;
         Ok(Vec::new())
+    }
+
+    fn back_up_packed(
+        &self,
+        name: &str,
+        mut packed: Packed<'_>,
+        _: &dyn Observer,
+    ) -> reprise_engine::Result<Vec<String>> {
+        let part = self.begun_archive(name).map_err(unwritable)?;
+        let mut tar = Command::new("tar");
+        tar.args(["-x", "-p", "--numeric-owner", "-f", "-", "-C"]).arg(&part).stdin(Stdio::piped());
+        let mut tar = tar.spawn().map_err(unwritable)?;
+        io::copy(&mut packed.stream, tar.stdin.as_mut().expect("a pipe")).map_err(unwritable)?;
+        drop(tar.stdin.take());
+        let is_unpacked = tar.wait().map_err(unwritable)?.success();
+        let warnings = packed.packing.finish()?;
+        assert!(is_unpacked, "what came whole is a tar");
+        fs::rename(&part, self.archives().join(name)).map_err(unwritable)?;
+        Ok(warnings)
     }
 
     fn remove_archive(&self, name: &str) -> Result<(), SourceError> {

@@ -3,10 +3,11 @@
 
 use std::path::PathBuf;
 
-use reprise_host::Command;
-use reprise_model::Message;
+use reprise_host::{Command, Files};
+use reprise_model::{Message, Observer};
 use serde::{Deserialize, Serialize};
 
+use super::{again, first_of};
 use crate::{Cx, Effect, Observed, Result, Script};
 
 /// Makes an archive of what is there. Undoing leaves it: a rollback needs neither the repository nor its passphrase.
@@ -40,10 +41,10 @@ impl Effect for BackUp {
     }
 
     fn apply(&self, (): &(), cx: &Cx<'_>) -> Result<()> {
-        if cx.host.pretends() || cx.source.has_archive(&self.archive)? {
+        if cx.source.has_archive(&self.archive)? {
             return Ok(());
         }
-        for warning in cx.source.back_up(&self.archive, &self.paths, &self.except, cx.watch)? {
+        for warning in again::while_lost(cx, |observer| self.make(observer, cx))? {
             cx.watch.warn(&Message::new("warn-back-up").text("warning", warning));
         }
         Ok(())
@@ -51,5 +52,18 @@ impl Effect for BackUp {
 
     fn undo(&self, (): &(), _: &Cx<'_>) -> Result<()> {
         Ok(())
+    }
+}
+
+impl BackUp {
+    /// Makes the archive. Returns what could not be read, for people.
+    fn make(&self, observer: &dyn Observer, cx: &Cx<'_>) -> Result<Vec<String>> {
+        Ok(match cx.host.pack(&self.paths, &self.except)? {
+            Files::Here => cx.source.back_up(&self.archive, &self.paths, &self.except, observer)?,
+            Files::Elsewhere(packed) => {
+                first_of(cx.source.back_up_packed(&self.archive, packed, observer)?)
+            }
+            Files::Pretended => Vec::new(),
+        })
     }
 }

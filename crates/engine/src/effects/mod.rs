@@ -1,5 +1,6 @@
 //! The primitive steps: all that ever changes a host.
 
+mod again;
 mod arrive;
 mod aside;
 mod back_up;
@@ -41,6 +42,19 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::{Cx, Error, Result};
+
+/// Warnings of another host's tar that are passed on one by one.
+const WARNINGS: usize = 20;
+
+/// The first of `warnings`, and how many more there are.
+fn first_of(mut warnings: Vec<String>) -> Vec<String> {
+    let more = warnings.len().saturating_sub(WARNINGS);
+    warnings.truncate(WARNINGS);
+    if more > 0 {
+        warnings.push(format!("… and {more} more like these"));
+    }
+    warnings
+}
 
 /// `path` quoted for a script.
 fn sh(path: &Path) -> String {

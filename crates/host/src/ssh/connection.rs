@@ -9,6 +9,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command as Process, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -19,7 +20,8 @@ use super::probe::{self, Facts};
 use super::wire::{self, Answer, Call};
 use super::{Settings, trouble};
 use crate::claim::{self, Holder};
-use crate::command::{Dialogue, SECRETS, drain};
+use crate::command::{Dialogue, SECRETS};
+use crate::process::{collect, drain};
 use crate::{Claim, Error, Result, Trouble};
 
 /// How long a login may take in all.
@@ -68,6 +70,8 @@ pub(super) struct Said {
 pub(super) struct Session {
     pub child: Child,
     pub mark: String,
+    /// What it says on its standard error, once somebody listens.
+    heard: Option<JoinHandle<Vec<u8>>>,
     // Its control socket must stay as long as it does.
     master: Arc<Master>,
 }
@@ -75,6 +79,11 @@ pub(super) struct Session {
 impl Session {
     fn belongs_to(&self, master: &Arc<Master>) -> bool {
         Arc::ptr_eq(&self.master, master)
+    }
+
+    /// Listens to its standard error from now on: where it says more than a pipe holds before it ends, it would wait for that.
+    pub(super) fn listen(&mut self) {
+        self.heard = self.heard.take().or_else(|| self.child.stderr.take().map(drain));
     }
 
     /// The program that it is, whose messages nobody hears.
@@ -239,13 +248,14 @@ impl Connection {
             // A script that did not arrive prints no mark.
             let _ = stdin.write_all(&script);
         }
-        Ok(Session { child, mark: master.mark.clone(), master: Arc::clone(master) })
+        Ok(Session { child, mark: master.mark.clone(), heard: None, master: Arc::clone(master) })
     }
 
     /// Waits for the end of `session`, at most so long.
     pub(super) fn end(&self, mut session: Session, limit: Option<Duration>) -> Result<Said> {
         let stdout = session.child.stdout.take().map(drain);
-        let stderr = session.child.stderr.take().map(drain);
+        session.listen();
+        let stderr = session.heard.take();
         let ended = match limit {
             Some(limit) => session.child.wait_timeout(limit),
             None => session.child.wait().map(Some),
@@ -255,9 +265,6 @@ impl Connection {
             let _ = session.child.kill();
             let _ = session.child.wait();
         }
-        let collect = |thread: Option<std::thread::JoinHandle<Vec<u8>>>| {
-            thread.and_then(|thread| thread.join().ok()).unwrap_or_default()
-        };
         let (stdout, mut stderr) = (collect(stdout), collect(stderr));
         let answer = wire::answer(&mut stderr, &session.mark);
         let stderr = String::from_utf8_lossy(&stderr);

@@ -13,6 +13,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::connection::Said;
+use super::pack::Packing;
 use super::probe::renameat2;
 use super::unpack::Unpacking;
 use super::wire::Call;
@@ -20,8 +21,8 @@ use super::{SshHost, There, output};
 use crate::claim::Claimed;
 use crate::docker::Run;
 use crate::{
-    Attributes, Claim, Command, Container, Disk, Docker, Error, FileKind, Found, Host, Inode, Move, Output,
-    Present, Result, Space, Stat, Tree, absolute_mounts, mounts,
+    Attributes, Claim, Command, Container, Disk, Docker, Error, FileKind, Files, Found, Host, Inode, Move,
+    Output, Present, Result, Space, Stat, Tree, absolute_mounts, mounts,
 };
 
 /// For what takes as long as there are files.
@@ -261,6 +262,10 @@ sync -- \"${1%/*}/\"";
 
     fn tree(&self, path: &Path) -> Result<Tree<'_>> {
         Ok(Tree::Elsewhere(Box::new(Unpacking::start(&self.connection, path)?)))
+    }
+
+    fn pack(&self, paths: &[PathBuf], except: &[PathBuf]) -> Result<Files<'_>> {
+        Ok(Files::Elsewhere(Packing::start(&self.connection, paths, except)?))
     }
 
     fn edit(&self, tree: &Path, file: &Path, content: &[u8], original: Option<&OsStr>) -> Result<()> {

@@ -7,6 +7,7 @@ mod connection;
 mod destination;
 mod files;
 mod keys;
+mod pack;
 mod present;
 mod probe;
 mod trouble;

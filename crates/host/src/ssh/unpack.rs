@@ -42,6 +42,7 @@ impl<'c> Unpacking<'c> {
     pub(super) fn start(connection: &'c Connection, path: &Path) -> Result<Self> {
         let call = Call::script(SCRIPT, &[path]);
         let mut session = connection.persist(|| connection.session(|mark| wire::fed(&call, mark)))?;
+        session.listen();
         let stdin = session.child.stdin.take().map(|stdin| BufWriter::with_capacity(256 << 10, stdin));
         let counted = session.child.stdout.take().map(|stdout| std::thread::spawn(move || count(stdout)));
         Ok(Self { connection, path: path.to_owned(), session: Some(session), stdin, counted })

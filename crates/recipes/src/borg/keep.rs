@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use reprise_borg::{Error, PassphraseError};
 use reprise_engine::SourceError;
-use reprise_host::{Command, Error as HostError, run_local_unless};
+use reprise_host::{Command, Error as HostError, Output, run_local, run_local_unless};
 use reprise_model::Observer;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::import::imports;
 use super::{BorgArchive, source_error};
 
 /// What archives of what was there before a restore are called, up to the operation's id.
@@ -18,12 +19,25 @@ pub const BEFORE: &str = "reprise-before-";
 pub type Passphrase<'a> = &'a (dyn Fn() -> Result<Option<SecretString>, PassphraseError> + Send + Sync);
 
 /// How long it waits for others that use the repository, in seconds.
-const LOCK_WAIT: &str = "300";
+pub(super) const LOCK_WAIT: &str = "300";
+
+/// How long it may take.
+pub(super) const LIMIT: Duration = Duration::from_hours(24);
 
 /// The command that makes the archive `name` of `paths`. Files that it knows by name and time are read all the same: who
 /// restores has a reason to doubt them.
 pub fn create(repository: &str, name: &str, paths: &[PathBuf], except: &[PathBuf]) -> Command {
     Command::new("borg").args(create_args(repository, name, paths, except))
+}
+
+/// Fails with the reason where the `borg` of this machine cannot make archives of what lies here, or `elsewhere`.
+pub fn makes_archives(elsewhere: bool) -> Result<(), String> {
+    let said = run_local(&Command::new("borg").arg("--version")).map_err(|error| error.to_string())?;
+    let version = String::from_utf8_lossy(&said.stdout);
+    if elsewhere && !imports(&version) {
+        return Err(format!("{} has no import-tar, which came with 1.2", version.trim()));
+    }
+    Ok(())
 }
 
 fn create_args(repository: &str, name: &str, paths: &[PathBuf], except: &[PathBuf]) -> Vec<String> {
@@ -65,24 +79,37 @@ impl BorgArchive<'_> {
 
     /// Runs a borg that writes to the repository, which is not read meanwhile. Returns what it warned of.
     fn run(&self, args: Vec<String>, observer: &dyn Observer) -> Result<Vec<String>, SourceError> {
-        let passphrase = (self.passphrase)().map_err(|error| source_error(&Error::Passphrase(error)))?;
+        let secret = self.secret()?;
         // It waits until nobody reads; opened anew, it is seen as it is then.
         self.close();
         // Where it finds none to read there, it says that it needs one instead of asking.
         let command = Command::new("env").args(["BORG_PASSPHRASE_FD=0", "borg"]).args(args);
-        let secret = passphrase.map_or_else(Vec::new, |it| it.expose_secret().as_bytes().to_vec());
-        let command = command.limit(Duration::from_hours(24)).input(secret);
-        match run_local_unless(&|| observer.cancelled(), &command) {
-            Ok(Some(_)) => Ok(Vec::new()),
-            Ok(None) => Err(SourceError::Cancelled),
-            // Done, but for something.
-            Err(HostError::Command { status, message, .. }) if status == "exit status 1" => {
-                Ok(message.lines().map(ToOwned::to_owned).collect())
-            }
-            Err(error) => Err(SourceError::Unwritable {
-                message: error.to_string(),
-                hint: Some("does `borg` itself get on with that repository, as this user?".to_owned()),
-            }),
+        remarks(run_local_unless(&|| observer.cancelled(), &command.limit(LIMIT).input(secret)))
+    }
+
+    /// What borg is to read as its passphrase.
+    pub(super) fn secret(&self) -> Result<Vec<u8>, SourceError> {
+        let passphrase = (self.passphrase)().map_err(|error| source_error(&Error::Passphrase(error)))?;
+        Ok(passphrase.map_or_else(Vec::new, |it| it.expose_secret().as_bytes().to_vec()))
+    }
+}
+
+/// What a borg that ended like that warned of.
+pub(super) fn remarks(ended: Result<Option<Output>, HostError>) -> Result<Vec<String>, SourceError> {
+    match ended {
+        Ok(Some(_)) => Ok(Vec::new()),
+        Ok(None) => Err(SourceError::Cancelled),
+        // Done, but for something.
+        Err(HostError::Command { status, message, .. }) if status == "exit status 1" => {
+            Ok(message.lines().map(ToOwned::to_owned).collect())
         }
+        Err(error) => Err(unwritable(error)),
+    }
+}
+
+pub(super) fn unwritable(error: HostError) -> SourceError {
+    SourceError::Unwritable {
+        message: error.to_string(),
+        hint: Some("does `borg` itself get on with that repository, as this user?".to_owned()),
     }
 }

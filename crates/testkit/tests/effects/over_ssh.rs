@@ -1,5 +1,7 @@
 //! The laws of effects on a host that is reached over SSH: wherever one is cut off, it can be finished and undone.
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use reprise_engine::{Change, Observed};
@@ -87,6 +89,63 @@ fn apply(it: &Scenario, before: &Value, faults: &Faults) -> Option<()> {
 fn undo(it: &Scenario, before: &Value) {
     let done = it.bench.meet(&Faults::none(), &Watcher::new(), |cx| it.change.undo(before, cx));
     done.unwrap_or_else(|error| panic!("{}: {error}", it.name));
+}
+
+/// What was archived of each path, but for the top's time; nothing where there is no archive.
+fn archived(it: &Scenario) -> Option<Vec<World>> {
+    let Change::BackUp(back_up) = &it.change else { panic!("{}: it backs up", it.name) };
+    let archive = it.bench.source.archives().join(&back_up.archive);
+    let within = |path: &PathBuf| archive.join(path.strip_prefix("/").unwrap());
+    archive.exists().then(|| back_up.paths.iter().map(|path| tree(it, &within(path))).collect())
+}
+
+fn tree(it: &Scenario, at: &Path) -> World {
+    World::of(at, &it.bench.docker).without_times_of(&[PathBuf::new()])
+}
+
+/// What is there, but for what is not to be archived and what a tar stream does not tell.
+fn to_be_archived(it: &Scenario) -> Vec<World> {
+    let Change::BackUp(back_up) = &it.change else { panic!("{}: it backs up", it.name) };
+    for path in &back_up.except {
+        fs::remove_dir_all(path).unwrap();
+    }
+    for path in &back_up.paths {
+        rustix::fs::removexattr(path.join("settings.conf"), "user.flavour").unwrap();
+    }
+    back_up.paths.iter().map(|path| tree(it, path)).collect()
+}
+
+#[test]
+fn an_archive_of_what_is_there_is_whole_or_not_there_wherever_its_making_is_cut_off() {
+    let law = Law::of("an archive of what is there");
+    let expected = to_be_archived(&law.build());
+    let assert_whole = |it: &Scenario, context: &str| {
+        let archived = archived(it).unwrap_or_else(|| panic!("{context}: there is no archive"));
+        for (archived, expected) in archived.iter().zip(&expected) {
+            archived.assert_is(expected, context);
+        }
+    };
+    let clean = law.build();
+    let (before, counted) = (needed(&clean), Faults::none());
+    apply(&clean, &before, &counted).expect("no power cut");
+    assert_whole(&clean, "clean");
+
+    let operations = counted.operations();
+    assert!(operations.iter().any(|it| it.kind == Kind::LongChange), "{operations:?}");
+    for (at, operation) in operations.iter().enumerate().filter(|(_, it)| it.changes()) {
+        for moment in operation.moments() {
+            let what = format!("cut {moment:?} {}", operation.name);
+            let it = law.build();
+            let before = needed(&it);
+            assert!(apply(&it, &before, &Faults::at(at, Fault::Cut(*moment))).is_none(), "{what}");
+            if archived(&it).is_some() {
+                assert_whole(&it, &what);
+            }
+            apply(&it, &before, &Faults::none()).expect("no power cut");
+            undo(&it, &before);
+            assert_whole(&it, &format!("{what}, then applied and undone"));
+        }
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use reprise_testkit::{Mounted, OnFile, fill, scratch};
 use crate::There;
 
 /// Names that a shell, a pattern or a list would stumble over.
-const NAMES: [&[u8]; 9] = [
+pub const NAMES: [&[u8]; 9] = [
     b"plain",
     b"with blanks and 'quotes' \"both\"",
     b"-n",
