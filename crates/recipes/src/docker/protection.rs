@@ -119,12 +119,12 @@ pub(super) fn back_up(request: &Request<'_>, facts: &Facts, puts: &[Put]) -> Opt
 pub(super) fn findings(request: &Request<'_>, facts: &Facts, puts: &[Put]) -> Vec<Finding> {
     let mut found = Vec::new();
     if request.choice.backup_before {
-        let problem = match &facts.borg {
-            _ if !facts.is_here() => Some(Message::new("backup-before-elsewhere")),
-            Some(Err(reason)) => Some(Message::new("backup-before-no-borg").text("reason", reason)),
-            _ => None,
-        };
-        found.extend(problem.map(|message| Finding::new(Severity::Blocker, message)));
+        if let Some(Err(reason)) = &facts.borg {
+            let message = Message::new("backup-before-no-borg").text("reason", reason);
+            found.push(Finding::new(Severity::Blocker, message));
+        } else if !facts.is_here() && facts.sites.iter().any(|site| site.present.is_some()) {
+            found.push(Finding::new(Severity::Info, Message::new("backup-before-no-attributes")));
+        }
     }
     match request.choice.protect {
         Protect::Auto => {}

@@ -19,6 +19,7 @@ use super::recreate::Making;
 use super::space::without_room;
 use super::under::{Under, flagged, nested_subvolume, under};
 use crate::backup::Backup;
+use crate::borg::makes_archives;
 
 /// Where one item goes, and what is there now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,7 +105,7 @@ pub struct Facts {
     pub engine: Option<Result<Engine, String>>,
     /// Compose there, where a project is restored in place.
     pub compose: Option<Compose>,
-    /// Whether `borg` runs there, or why not, if that was asked for.
+    /// Whether the `borg` of this machine can make an archive of what is there, or why not, if that was asked for.
     pub borg: Option<Result<(), String>>,
     /// Room for an archive of what is there, if that was asked for and the repository lies on this machine.
     pub archiving: Option<Archiving>,
@@ -123,7 +124,7 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Whether the host is this machine, where content can be compared and borg reaches the repository.
+    /// Whether the host is this machine, where content can be compared and borg reads files itself.
     pub(super) fn is_here(&self) -> bool {
         self.host == HERE
     }
@@ -241,10 +242,7 @@ pub fn survey(
     let dependencies = dependencies(host, &containers);
     let texts = texts(selection, choice, backup)?;
     let binds = bind_sources(&containers, &sites, backup)?;
-    let borg = choice.backup_before.then(|| {
-        let asked = host.ask(&Command::new("borg").arg("--version"));
-        asked.map(drop).map_err(|error| error.to_string())
-    });
+    let borg = choice.backup_before.then(|| makes_archives(host.name() != HERE));
     let directory = backup.directory().filter(|_| in_place && choice.backup_before);
     let archiving = directory.map(|directory| {
         let bytes = sites.iter().filter(|site| site.present.is_some()).map(|site| site.item.bytes).sum();
