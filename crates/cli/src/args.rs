@@ -207,7 +207,7 @@ pub struct RestoreArgs {
     /// In place: what makes the restore undoable
     #[arg(long, value_enum, value_name = "HOW", default_value_t = ProtectArg::Auto, conflicts_with_all = ["to", "express"])]
     pub protect: ProtectArg,
-    /// In place: back up what is there now first, into the same repository; kept as long as all else that is kept
+    /// In place: back up what is there now first, here or on the host, into the same repository; kept as long as all else that is kept
     #[arg(long, conflicts_with = "to")]
     pub backup_before: bool,
     /// How compose files are changed below --to

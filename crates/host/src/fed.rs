@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     fn sh(script: &str) -> Command {
-        Command::new("sh").arg("-c").arg(script).limit(Duration::from_secs(60))
+        Command::new("sh").arg("-c").arg(script).limit(Duration::from_mins(1))
     }
 
     #[test]

@@ -82,6 +82,18 @@ impl Tree {
             .fold(self, |tree, made| tree.without_time_of(Path::new(made)))
     }
 
+    /// The same with no more than `borg import-tar` takes of a tar: no attributes, and times as the binary fractions they
+    /// become on the way.
+    pub fn once_imported(mut self) -> Self {
+        for entry in self.0.values_mut() {
+            entry.attributes.clear();
+            let seconds: f64 = format!("{}.{:09}", entry.modified.0, entry.modified.1).parse().unwrap();
+            let nanoseconds = (seconds * 1e9) as i64;
+            entry.modified = (nanoseconds / 1_000_000_000, nanoseconds % 1_000_000_000);
+        }
+        self
+    }
+
     /// The same without the time of the root, which changes with every name beside it.
     pub fn without_root_time(self) -> Self {
         self.without_time_of(Path::new(""))

@@ -160,7 +160,7 @@ mod tests {
         fn command(&self) -> Command {
             let script = "cat /dev/fd/4 >\"$1/read\" && touch \"$1/ended\" && echo remarked >&2";
             let command = Command::new("sh").args(["-c", script, "sh"]);
-            command.arg(self.dir.path().to_str().unwrap()).limit(Duration::from_secs(60))
+            command.arg(self.dir.path().to_str().unwrap()).limit(Duration::from_mins(1))
         }
 
         fn has_ended(&self) -> bool {

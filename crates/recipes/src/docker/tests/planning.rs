@@ -105,3 +105,29 @@ fn the_complete_script_undoes_its_failures() {
 fn the_same_facts_give_the_same_plan() {
     assert_eq!(Shop::new().plan(), Shop::new().plan());
 }
+
+#[test]
+fn what_is_there_is_backed_up_on_any_host_by_the_borg_of_this_machine() {
+    let mut shop = Shop::new();
+    shop.choice.backup_before = true;
+    for host in ["localhost", "other"] {
+        shop.facts.host = host.into();
+        shop.facts.borg = Some(Ok(()));
+        let is_backed_up = shop
+            .plan()
+            .steps
+            .iter()
+            .any(|step| matches!(&step.change, Change::BackUp(it) if it.paths.len() == 2));
+        assert!(is_backed_up, "{host}");
+        let told = shop.codes().contains(&"backup-before-no-attributes".to_owned());
+        assert_eq!(told, host == "other", "{host}: what a tar stream does not hold");
+        shop.facts.borg = Some(Err("it is not there".into()));
+        assert_eq!(shop.codes()[0], "backup-before-no-borg", "{host}");
+    }
+    // Where nothing is, nothing is lost.
+    shop.facts.borg = Some(Ok(()));
+    for site in &mut shop.facts.sites {
+        site.present = None;
+    }
+    assert!(!shop.codes().iter().any(|code| code.starts_with("backup-before")));
+}
