@@ -168,8 +168,6 @@ impl Bed {
             Restore::Everything => &[],
             Restore::Filled => &["--item", &volume],
             Restore::Changed => &["--item", &volume, "--only-changed"],
-            // The repository is out of reach of another host.
-            Restore::Protected if self.sshd.is_some() => &["--item", &volume, "--protect", "snapshot"],
             Restore::Protected => &["--item", &volume, "--protect", "snapshot", "--backup-before"],
         };
         self.command(&[&["docker", "restore", &archive, "--in-place", "--yes"], host, which, more].concat())
