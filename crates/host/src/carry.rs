@@ -2,6 +2,7 @@
 //! it and into it, and the attributes of its directories.
 
 use std::ffi::OsString;
+use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -57,6 +58,21 @@ pub struct Attributes {
     pub xattrs: Vec<(String, Vec<u8>)>,
 }
 
+impl Attributes {
+    /// The most bytes of extended attributes that are carried along, and of one of them. Who owns a directory can give it many megabytes on some
+    /// file systems, and neither a record nor a command line should have to hold them.
+    const MOST: (usize, usize) = (256 << 10, 60 << 10);
+
+    /// These, unless there is more of them than can be put back everywhere.
+    pub(crate) fn bounded(self) -> io::Result<Self> {
+        let sizes = || self.xattrs.iter().map(|(name, value)| name.len() + value.len());
+        if sizes().sum::<usize>() <= Self::MOST.0 && sizes().all(|size| size <= Self::MOST.1) {
+            return Ok(self);
+        }
+        Err(io::Error::new(io::ErrorKind::ArgumentListTooLong, "it has too large extended attributes"))
+    }
+}
+
 /// A path of any bytes as JSON: a text where it is one, else the bytes.
 pub mod any_path {
     use serde::{Deserializer, Serializer};
@@ -90,4 +106,23 @@ pub(crate) fn is_of_users(name: &str) -> bool {
     name.starts_with("user.")
         || name.starts_with("trusted.")
         || ["security.capability", "system.posix_acl_access", "system.posix_acl_default"].contains(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_attributes_than_can_be_put_back_everywhere_are_refused() {
+        let with = |sizes: &[usize]| Attributes {
+            mode: 0o755,
+            uid: 0,
+            gid: 0,
+            seconds: 0,
+            nanoseconds: 0,
+            xattrs: sizes.iter().map(|size| ("user.a".to_owned(), vec![0; *size])).collect(),
+        };
+        assert!(with(&[50_000; 5]).bounded().is_ok());
+        assert!(with(&[50_000; 6]).bounded().is_err() && with(&[65_000]).bounded().is_err());
+    }
 }

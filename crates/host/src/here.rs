@@ -122,7 +122,7 @@ pub(crate) fn attributes(path: &Path) -> Result<Attributes> {
             xattrs,
         })
     };
-    attempt().map_err(|error| Error::file("look at", path, error))
+    attempt().and_then(Attributes::bounded).map_err(|error| Error::file("look at", path, error))
 }
 
 /// Names of the attributes that are somebody's, sorted.

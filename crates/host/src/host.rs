@@ -199,6 +199,11 @@ pub trait Host: Send + Sync {
         Ok(Some(Present::Here(self.walk(path, except)?)))
     }
 
+    /// Whether extended attributes and access lists can be seen there.
+    fn sees_attributes(&self) -> Result<bool> {
+        Ok(true)
+    }
+
     /// Carries names out of `tree` into `store` and back, one after the other, and makes that last through a power cut. All
     /// within one file system; nothing is replaced, and no symbolic link is followed at or below `tree` and `store`: whoever
     /// can write there must not decide what is moved.

@@ -36,6 +36,7 @@ struct Checked {
     sudo: bool,
     missing: Vec<String>,
     exchange: Option<&'static str>,
+    attributes: bool,
     docker_version: Option<String>,
     docker_root: Option<PathBuf>,
     docker_error: Option<String>,
@@ -259,6 +260,7 @@ fn check(known: &Known, env: &Env, ui: &Ui) -> Result<Exit, Failure> {
         hostname: facts.hostname,
         sudo: known.declared.address.user != "root",
         exchange: facts.exchange.map(Exchange::name),
+        attributes: facts.attributes,
         docker_version: engine.as_ref().ok().map(|engine| engine.version.clone()),
         docker_root: root,
         docker_error: engine.err().map(|error| error.to_string()),
@@ -269,7 +271,9 @@ fn check(known: &Known, env: &Env, ui: &Ui) -> Result<Exit, Failure> {
     };
     let exit = match &checked {
         Checked { ready: false, .. } => Exit::Error,
-        Checked { docker_error: Some(_), .. } | Checked { exchange: None, .. } => Exit::Warnings,
+        Checked { docker_error: Some(_), .. }
+        | Checked { exchange: None, .. }
+        | Checked { attributes: false, .. } => Exit::Warnings,
         _ => Exit::Done,
     };
     if ui.json {
@@ -288,6 +292,9 @@ fn check(known: &Known, env: &Env, ui: &Ui) -> Result<Exit, Failure> {
     match checked.exchange {
         Some(way) => ui.line(ui.text(&Message::new("host-check-exchange").text("way", way))),
         None => Ui::warn(&ui.word("host-check-no-exchange")),
+    }
+    if !checked.attributes {
+        Ui::warn(&ui.word("host-check-no-attributes"));
     }
     match (&checked.docker_version, &checked.docker_error) {
         (Some(version), _) => {

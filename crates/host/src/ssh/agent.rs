@@ -59,8 +59,15 @@ impl Agent {
                 Err(RecvTimeoutError::Timeout) if cancelled() => {
                     // The shell there sees its input end, ends what it runs, and is gone when both streams are.
                     drop(self.stdin.take());
-                    while self.stderr.recv_timeout(ENDING).is_ok() {}
-                    return Ok(None);
+                    loop {
+                        match self.stderr.recv_timeout(ENDING) {
+                            Ok(_) => {}
+                            Err(RecvTimeoutError::Disconnected) => return Ok(None),
+                            Err(RecvTimeoutError::Timeout) => {
+                                return Err("what was given up there does not end".to_owned());
+                            }
+                        }
+                    }
                 }
                 Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => {}
                 told => break told.map_err(silent)?,

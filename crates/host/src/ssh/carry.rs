@@ -4,9 +4,9 @@ use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
-use std::time::Duration;
 
 use super::SshHost;
+use super::files::LONG;
 use super::present::unhex;
 use super::wire::Call;
 use crate::carry::is_of_users;
@@ -17,16 +17,17 @@ const BATCH: usize = 256 << 10;
 
 /// `there PATH`: whether something is there. `home PATH`: where a directory really is, which must not be a link itself.
 /// `go PATH`: into a directory below such a one; fails where nothing is, and ends it all where a link leads there or none is
-/// one. What it has gone to, the kernel tells: so it does not matter who changes what on the way.
+/// one. What it has gone to, the kernel tells (a shell's own `pwd` may tell what it remembers): so it does not matter who changes what
+/// on the way.
 const GO: &str = "there() { [ -e \"$1\" ] || [ -L \"$1\" ]; }
 fail() { echo \"$1\" >&2; exit 3; }
 home() {
   [ -d \"$1\" ] && [ ! -L \"$1\" ] || fail 'Not a directory'
-  cd -P -- \"$1\" && pwd -P && printf x
+  cd -P -- \"$1\" && env pwd -P && printf x
 }
 go() {
   if cd -P -- \"$1\" 2>/dev/null; then
-    [ \"$(pwd -P; printf x)\" = \"$1
+    [ \"$(env pwd -P; printf x)\" = \"$1
 x\" ] || fail 'Too many levels of symbolic links'
   elif there \"$1\"; then fail 'Not a directory'
   else return 1
@@ -34,29 +35,32 @@ x\" ] || fail 'Too many levels of symbolic links'
 }
 ";
 
-/// The tree and the store; then `+` or `-` for out and in, the directory of the store and the name there, the directory of the tree
+/// The tree and the store, and 1 for the last of several requests; then `+` or `-` for out and in, the directory of the store and the name there, the directory of the tree
 /// and the name there, the place in the store at which something must be or nothing, and so on. Directories begin with a slash, or
 /// are empty for the top.
 const CARRY: &str = "t=$(home \"$1\") && t=${t%?x} || exit 1
 s=$(home \"$2\") && s=${s%?x} || exit 1
-shift 2
+last=$3 mv='mv -nT'
+case $(mv --help 2>/dev/null) in *--no-copy*) mv='mv -nT --no-copy' ;; esac
+exec 9<\"$s/\" && flock 9 || exit 1
+shift 3
 while [ $# -gt 0 ]; do
   stored=$s$2/$3
   (go \"$s$2\"); [ $? -lt 3 ] || exit 1
   if [ -n \"$6\" ] && ! there \"$s/$6\"; then :
   elif [ \"$1\" = + ]; then
     if ! there \"$stored\" && go \"$t$4\" && there \"./$5\"; then
-      mv -nT -- \"./$5\" \"$stored\" || exit 1
+      $mv -- \"./$5\" \"$stored\" || exit 1
       if there \"./$5\"; then fail 'File exists'; fi
     fi
   elif there \"$stored\"; then
     go \"$t$4\" || fail 'No such file or directory'
     if there \"./$5\"; then fail 'File exists'; fi
-    mv -nT -- \"$stored\" \"./$5\" || exit 1
+    $mv -- \"$stored\" \"./$5\" || exit 1
   fi
   shift 6
 done
-sync -f -- \"$s/\"";
+[ -z \"$last\" ] || sync -f -- \"$s/\"";
 
 /// Mode, owner and time, then what `getfattr` says, where there is one.
 const ATTRIBUTES: &str = "stat -c '%a %u %g %.9Y' -- \"$1\" || exit 1
@@ -65,23 +69,32 @@ if command -v getfattr >/dev/null 2>&1; then getfattr -h -d -m - -e hex --absolu
 /// The tree, the directory in it, mode, owner and time; then for each attribute its name and its value, an empty one for one to
 /// be removed.
 const SET_ATTRIBUTES: &str = "t=$(home \"$1\") && t=${t%?x} || exit 1
+exec 9<\"$t/\" && flock 9 || exit 1
 go \"$t$2\" || fail 'No such file or directory'
 mode=$3 owner=$4 time=$5
 shift 5
 chown -- \"$owner\" . || exit 1
 while [ $# -gt 0 ]; do
   if [ -n \"$2\" ]; then setfattr -n \"$1\" -v \"$2\" -- . || exit 1
-  else setfattr -x \"$1\" -- . || exit 1; fi
+  elif ! setfattr -x \"$1\" -- . && getfattr -n \"$1\" -- . >/dev/null 2>&1; then exit 1; fi
   shift 2
 done
 chmod -- \"$mode\" . && touch -m -d \"@$time\" -- .";
+
+/// The path and how many bytes come: a connection that is lost looks like the end of them. Made anew, as what lies there already may
+/// be a link to anywhere.
+const WRITE: &str = "umask 077
+set -C
+exec 9<\"${1%/*}/\" && flock 9 && rm -f -- \"$1.part\" && cat >\"$1.part\" || exit 1
+[ \"$(stat -c %s -- \"$1.part\")\" = \"$2\" ] || { echo 'not all of it came' >&2; exit 1; }
+sync -- \"$1.part\" && mv -fT -- \"$1.part\" \"$1\" && sync -- \"${1%/*}/\"";
 
 /// A line for each thing below the first argument, ended by a zero, in the order in which it is found.
 const WALK: &str = "cd -- \"$1\" && find . -xdev -mindepth 1 -printf '%y %s %i %n %P\\0'";
 
 impl SshHost {
     pub(super) fn walk_there(&self, path: &Path, except: &[PathBuf]) -> Result<Vec<Found>> {
-        let call = Call::script(WALK, &[path]).limit(Duration::from_hours(24));
+        let call = Call::script(WALK, &[path]).limit(LONG);
         let answer = self.call("list", &[path], call)?;
         let lines = answer.split(|byte| *byte == 0).filter(|line| !line.is_empty());
         let all: Option<Vec<Found>> = lines.map(parse_found).collect();
@@ -91,17 +104,28 @@ impl SshHost {
     }
 
     pub(super) fn carry_there(&self, tree: &Path, store: &Path, moves: &[Move]) -> Result<()> {
+        // `mv` would copy what it cannot rename, and what is copied half is neither here nor there.
+        if let Some(mount) = self.mounts_within(tree)?.iter().find(|mount| *mount != tree) {
+            let busy = io::Error::new(io::ErrorKind::ResourceBusy, "a file system is mounted there");
+            return Err(Error::file("move what is in", mount, busy).on(self.name()));
+        }
         let script = [GO, CARRY].concat();
-        let begin = || Call::script(&script, &[tree, store]).limit(Duration::from_mins(10));
-        let (mut call, mut size) = (begin(), 0);
-        for (at, it) in moves.iter().enumerate() {
+        let (mut batches, mut size) = (vec![Vec::new()], 0);
+        for it in moves {
             let words = self.words_of(tree, store, it)?;
-            size += words.iter().map(|word| word.len() + 1).sum::<usize>();
-            call = words.into_iter().fold(call, Call::arg);
-            if size >= BATCH || at + 1 == moves.len() {
-                self.call("move", &[&it.placed], std::mem::replace(&mut call, begin()))?;
+            let more = words.iter().map(|word| word.len() + 1).sum::<usize>();
+            if size + more > BATCH {
+                batches.push(Vec::new());
                 size = 0;
             }
+            size += more;
+            batches.last_mut().into_iter().for_each(|batch: &mut Vec<_>| batch.extend(words.clone()));
+        }
+        let last = batches.len() - 1;
+        for (at, batch) in batches.into_iter().enumerate().filter(|(_, batch)| !batch.is_empty()) {
+            let call = Call::script(&script, &[tree, store]).limit(LONG);
+            let call = call.arg(if at == last { "1" } else { "" });
+            self.call("move", &[tree], batch.into_iter().fold(call, Call::arg))?;
         }
         Ok(())
     }
@@ -129,7 +153,9 @@ impl SshHost {
 
     pub(super) fn attributes_there(&self, path: &Path) -> Result<Attributes> {
         let answer = self.script("look at", ATTRIBUTES, &[path])?;
-        parse(&String::from_utf8_lossy(&answer)).ok_or_else(|| self.malformed("stat", &answer))
+        let found =
+            parse(&String::from_utf8_lossy(&answer)).ok_or_else(|| self.malformed("stat", &answer))?;
+        found.bounded().map_err(|error| Error::file("look at", path, error).on(self.name()))
     }
 
     pub(super) fn set_attributes_there(&self, tree: &Path, path: &Path, wanted: &Attributes) -> Result<()> {
@@ -156,11 +182,7 @@ impl SshHost {
     }
 
     pub(super) fn write_there(&self, path: &Path, content: &[u8]) -> Result<()> {
-        // Made anew: what lies there already may be a link to anywhere.
-        let script = "umask 077
-set -C
-rm -f -- \"$1.part\" && cat >\"$1.part\" && sync -- \"$1.part\" && mv -fT -- \"$1.part\" \"$1\" && sync -- \"${1%/*}/\"";
-        let call = Call::script(script, &[path]);
+        let call = Call::script(WRITE, &[path]).arg(content.len().to_string());
         let said = self.connection.persist(|| self.connection.call_with(&call, content, false))?;
         if said.status == 0 { Ok(()) } else { Err(self.refused("write", &[path], &said)) }
     }

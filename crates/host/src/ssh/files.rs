@@ -181,7 +181,8 @@ done
 
     fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>> {
         let script = format!("head -c {} -- \"$1\"", limit.saturating_add(1));
-        let content = self.script("read", &script, &[path])?;
+        // What may be large may also take long.
+        let content = self.call("read", &[path], Call::script(&script, &[path]).limit(LONG))?;
         if content.len() as u64 > limit {
             let error = io::Error::new(io::ErrorKind::FileTooLarge, format!("more than {limit} bytes"));
             return Err(Error::file("read", path, error).on(self.name()));
@@ -299,6 +300,10 @@ cat >\"$f\"";
         cancelled: &dyn Fn() -> bool,
     ) -> Result<Option<Present>> {
         Ok(self.present_there(path, except, cancelled)?.map(Present::There))
+    }
+
+    fn sees_attributes(&self) -> Result<bool> {
+        Ok(self.connection.facts()?.attributes)
     }
 
     fn carry(&self, tree: &Path, store: &Path, moves: &[Move]) -> Result<()> {

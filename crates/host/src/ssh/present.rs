@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use super::SshHost;
@@ -11,17 +11,25 @@ use super::files::LONG;
 use super::wire::Call;
 use crate::{Attributes, FileKind, Result, Seen};
 
-/// For each thing below the first argument: kind, size, inode, names, mode, owner, group, time and path, ended by a zero; then
-/// where it leads, ended by another.
-const LOOK: &str = "cd -- \"$1\" && find . -xdev -mindepth 1 -printf '%m %U %G %T@ %y %s %i %n %P\\0%l\\0'";
+/// Goes to the first argument, and makes of the others what `find` is told to pass over.
+const BEGIN: &str = "cd -- \"$1\" || exit 1
+shift
+for e do set -- \"$@\" -o -path \"$e\"; shift; done
+";
 
-/// The digest of each regular file and its path, ended by a zero.
-const DIGESTS: &str = "cd -- \"$1\" && find . -xdev -type f -exec sha256sum -z -- {} +";
+/// For each thing below: mode, owner, group, time, kind, size, inode, names and path, ended by a zero; then where it leads, ended by
+/// another.
+const LOOK: &str = "find . -xdev -mindepth 1 \\( -false \"$@\" \\) -prune -o \\
+  -printf '%m %U %G %T@ %y %s %i %n %P\\0%l\\0'";
 
-/// What is somebody's of extended attributes, for what has any; nothing where there is no program to tell.
+/// The digest of each regular file and its path, ended by a zero. One that cannot be read has none: it is not what the archive has.
+const DIGESTS: &str = "find . -xdev -mindepth 1 \\( -false \"$@\" \\) -prune -o -type f -exec \\
+  sh -c 'sha256sum -z -- \"$@\"; :' sh {} +";
+
+/// Extended attributes, for what has any; nothing where there is no program to tell.
 const XATTRS: &str = "command -v getfattr >/dev/null 2>&1 || exit 0
-cd -- \"$1\" && find . -xdev -mindepth 1 -print0 | xargs -0 -r \\
-  getfattr --absolute-names -h -d -m '^(user\\.|trusted\\.|security\\.capability|system\\.posix_acl)' -e hex --";
+find . -xdev -mindepth 1 \\( -false \"$@\" \\) -prune -o -print0 | xargs -0 -r \\
+  getfattr --absolute-names -h -d -m - -e hex --";
 
 impl SshHost {
     /// See [`crate::Host::present`].
@@ -31,8 +39,9 @@ impl SshHost {
         except: &[PathBuf],
         cancelled: &dyn Fn() -> bool,
     ) -> Result<Option<Vec<Seen>>> {
-        let ask = |script| {
-            let call = Call::script(script, &[path]).limit(LONG);
+        let ask = |script: &str| {
+            let call = Call::script(&[BEGIN, script].concat(), &[path]).limit(LONG);
+            let call = except.iter().map(|except| pattern(except)).fold(call, Call::arg);
             self.call_unless(cancelled, "look through", &[path], &call)
         };
         let Some(looked) = ask(LOOK)? else { return Ok(None) };
@@ -40,7 +49,6 @@ impl SshHost {
         let Some(xattrs) = ask(XATTRS)? else { return Ok(None) };
         let all = seen(&looked).ok_or_else(|| self.malformed("find", &looked[..looked.len().min(200)]));
         let mut all = all?;
-        all.retain(|seen| !except.iter().any(|except| seen.found.path.starts_with(except)));
         let mut digests = digests_of(&digests)
             .ok_or_else(|| self.malformed("sha256sum", &digests[..digests.len().min(200)]))?;
         let mut xattrs =
@@ -51,6 +59,14 @@ impl SshHost {
         }
         Ok(Some(all))
     }
+}
+
+/// `path` for `find -path`, where some bytes would stand for others.
+fn pattern(path: &Path) -> Vec<u8> {
+    let special = |byte: &u8| b"*?[]\\".contains(byte).then_some(b'\\');
+    let escaped =
+        path.as_os_str().as_bytes().iter().flat_map(|byte| special(byte).into_iter().chain([*byte]));
+    b"./".iter().copied().chain(escaped).collect()
 }
 
 /// What [`LOOK`] prints.
@@ -109,8 +125,12 @@ fn xattrs_of(answer: &[u8]) -> Option<HashMap<PathBuf, Xattrs>> {
         if let Some(name) = line.strip_prefix(b"# file: ") {
             path = Some(inner(&unquote(name)?)?);
         } else {
-            let found = parse_xattr(std::str::from_utf8(line).ok()?)?;
-            all.entry(path.clone()?).or_default().push(found);
+            let equals = line.iter().position(|byte| *byte == b'=')?;
+            let (name, value) = line.split_at(equals);
+            // A name that is no text is nobody's that an archive could have.
+            let name = String::from_utf8_lossy(&unquote(name)?).into_owned();
+            let (_, value) = parse_xattr(std::str::from_utf8(value).ok()?)?;
+            all.entry(path.clone()?).or_default().push((name, value));
         }
     }
     for xattrs in all.values_mut() {
@@ -119,7 +139,7 @@ fn xattrs_of(answer: &[u8]) -> Option<HashMap<PathBuf, Xattrs>> {
     Some(all)
 }
 
-/// A name as `getfattr` writes it: what would break a line, and backslashes, as three octal digits.
+/// A name as `getfattr` writes it: what would break a line, and backslashes, as three octal digits; of attributes also `=`.
 fn unquote(name: &[u8]) -> Option<Vec<u8>> {
     let (mut plain, mut rest) = (Vec::with_capacity(name.len()), name);
     while let Some((byte, after)) = rest.split_first() {
@@ -145,8 +165,6 @@ pub(super) fn unhex(digits: &str) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::ffi::OsStrExt;
-
     use super::*;
 
     #[test]
@@ -170,12 +188,17 @@ mod tests {
         assert_eq!((digests[Path::new("a\nb")], digests[Path::new("c")]), ([0; 32], [255; 32]));
         assert!(digests_of(b"00  ./a\0").is_none());
 
-        let said = b"# file: ./a\\012b\\134c\nuser.empty=\nuser.a=0x00ff\n\n# file: ./d\nuser.b=0x01\n\n";
+        let said = b"# file: ./a\\012b\\134c\nuser.empty=\nuser.a=0x00ff\n\n# file: ./d\nuser.\xff=0x\nuser.b\\075=0x01\n\n";
         let xattrs = xattrs_of(said).unwrap();
         assert_eq!(
             xattrs[Path::new("a\nb\\c")],
             [("user.a".to_owned(), vec![0, 255]), ("user.empty".to_owned(), Vec::new())]
         );
+        assert_eq!(
+            xattrs[Path::new("d")],
+            [("user.b=".to_owned(), vec![1]), ("user.\u{fffd}".to_owned(), Vec::new())]
+        );
+        assert_eq!(pattern(Path::new(".reprise-[a]*")), b"./.reprise-\\[a\\]\\*");
         assert!(xattrs_of(b"user.a=0x00\n").is_none() && xattrs_of(b"# file: /a\n").is_none());
     }
 }

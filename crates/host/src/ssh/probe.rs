@@ -15,6 +15,8 @@ pub struct Facts {
     pub missing: Vec<String>,
     /// Whether there is a `docker` program.
     pub docker: bool,
+    /// Whether there are `getfattr` and `setfattr`: without, attributes and access lists are neither seen nor set one by one.
+    pub attributes: bool,
     /// How two trees exchange their places there.
     pub exchange: Option<Exchange>,
 }
@@ -72,7 +74,8 @@ mv -nT -- "$1" "$2" && [ ! -e "$1" ] && [ ! -L "$1" ]"#,
 }
 
 /// What must be there, besides a shell.
-const TOOLS: &str = "cat head timeout stat realpath mv cp rm mkdir rmdir sync find flock tar id uname date";
+const TOOLS: &str = "cat head timeout stat realpath mv cp rm mkdir rmdir sync find xargs flock tar id uname date \
+                     env pwd touch chmod chown sort sha256sum";
 
 /// The script of a login. Between `mark` and `mark ready` it tells what it finds; then it waits for the end.
 pub(super) fn script(mark: &str) -> String {
@@ -81,7 +84,9 @@ pub(super) fn script(mark: &str) -> String {
 printf 'hostname %s\nuser %s\n' "$(uname -n)" "$(id -u)"
 for tool in {TOOLS}; do command -v $tool >/dev/null 2>&1 || printf 'missing %s\n' $tool; done
 case $(tar --version 2>/dev/null) in *GNU*|'') ;; *) printf 'missing %s\n' 'GNU tar' ;; esac
+sha256sum -z </dev/null >/dev/null 2>&1 || printf 'missing %s\n' 'sha256sum -z'
 command -v docker >/dev/null 2>&1 && printf 'docker\n'
+command -v getfattr >/dev/null 2>&1 && command -v setfattr >/dev/null 2>&1 && printf 'attributes\n'
 f=2; set -- /proc/self/reprise-a /proc/self/reprise-b
 "#
     );
@@ -110,6 +115,7 @@ impl Facts {
             user: values("user").first().and_then(|user| user.parse().ok()).unwrap_or(u32::MAX),
             missing: values("missing").into_iter().map(ToOwned::to_owned).collect(),
             docker: lines.iter().any(|line| line == "docker"),
+            attributes: lines.iter().any(|line| line == "attributes"),
             exchange: settings.exchange.iter().copied().find(|way| ways.contains(&way.name())),
         }
     }

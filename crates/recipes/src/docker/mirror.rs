@@ -88,6 +88,7 @@ fn of(request: &Request<'_>, site: &Site, facts: &Facts, remaking: bool) -> Put 
         Manner::OnlyChanged => mirror(Way::Exact),
         // What is there is written over, so nothing but names that move will do.
         _ if request.choice.protect != Protect::Auto => {
+            // What is exchanged there was sent before anything stopped.
             mirror(if facts.is_here() { Way::Exact } else { Way::Exchange })
         }
         Manner::Replace if site.tight.is_some() && can_be_written_over(site, request, facts) => {
@@ -146,6 +147,9 @@ pub(super) fn findings(request: &Request<'_>, facts: &Facts, puts: &[Put], remak
             }
             Way::Exchange | Way::Fill => {}
         }
+    }
+    if !facts.sees_attributes && puts.iter().any(|put| !put.is_staged()) {
+        found.push(Finding::new(Severity::Warning, Message::new("attributes-unseen")));
     }
     found.extend(facts.sites.iter().zip(puts).filter_map(|(site, put)| in_use(site, put)));
     for (site, put) in facts.sites.iter().zip(puts).filter(|(_, put)| matches!(put, Put::Mirror(..))) {

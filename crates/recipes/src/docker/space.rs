@@ -142,7 +142,7 @@ impl Need<'_> {
             let message = Message::new("no-inodes").count("needed", room.entries);
             (Severity::Blocker, message.count("free", space.free_inodes), advice)
         } else if room.differing() > space.free_bytes {
-            (Severity::Warning, of_bytes("space-unsure", room.at_most()), "space-unsure-advice")
+            (Severity::Warning, of_bytes("space-unsure", room.differing()), "space-unsure-advice")
         } else if room.at_most() > space.free_bytes {
             let message = of_bytes("archive-space-unsure", room.at_most());
             (Severity::Warning, message, "archive-space-unsure-advice")

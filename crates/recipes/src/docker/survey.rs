@@ -109,6 +109,8 @@ pub struct Facts {
     pub borg: Option<Result<(), String>>,
     /// Room for an archive of what is there, if that was asked for and the repository lies on this machine.
     pub archiving: Option<Archiving>,
+    /// Whether extended attributes and access lists can be seen there.
+    pub sees_attributes: bool,
     /// All containers there.
     pub containers: Vec<Container>,
     /// Which containers wait for which.
@@ -249,6 +251,7 @@ pub fn survey(
         Ok::<_, SurveyError>(Archiving { space: LocalHost::new().space(&directory)?, directory, bytes })
     });
     let archiving = archiving.transpose()?;
+    let sees_attributes = host.sees_attributes()?;
     let (host, making) = (host.name().to_owned(), Making::default());
     Ok(Facts {
         host,
@@ -256,6 +259,7 @@ pub fn survey(
         compose,
         borg,
         archiving,
+        sees_attributes,
         containers,
         dependencies,
         sites,

@@ -3,6 +3,7 @@
 mod claims;
 mod connection;
 mod files;
+mod looking;
 mod packing;
 
 use std::time::{Duration, Instant};

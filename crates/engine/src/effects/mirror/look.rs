@@ -93,12 +93,16 @@ impl Mirror {
         if self.way != Way::Merge {
             return Ok(());
         }
+        // All at once: over SSH each question takes its time.
+        let directories = |root: &Path, except: &[PathBuf]| -> Result<BTreeSet<PathBuf>> {
+            let found = cx.host.walk(root, except)?.into_iter();
+            Ok(found.filter(|it| it.kind == FileKind::Directory).map(|it| it.path).collect())
+        };
+        let are_there = directories(&self.target, &self.except(cx)?)?;
+        let come = directories(&self.staged(), &[])?;
         for op in record.ops.iter().filter(|op| op.new && op.old.is_some()) {
             let placed = self.target.join(&op.path);
-            let is_directory = |path: &Path| -> Result<bool> {
-                Ok(cx.host.stat(path)?.is_some_and(|stat| stat.kind == FileKind::Directory))
-            };
-            let (there, comes) = (is_directory(&placed)?, is_directory(&self.staged().join(&op.path))?);
+            let (there, comes) = (are_there.contains(&op.path), come.contains(&op.path));
             if there != comes {
                 let why = if there {
                     "is a directory, and is none in the archive"

@@ -96,7 +96,7 @@ impl TreeCopy {
     }
 
     fn top(store: &Path, cx: &Cx<'_>) -> Result<Option<Attributes>> {
-        read_record(&store.join(TOP), 1 << 20, cx)
+        read_record(&store.join(TOP), 8 << 20, cx)
     }
 
     /// Removes the copy, whole or not; fine when it is gone. Half removed, it must not be taken for one.

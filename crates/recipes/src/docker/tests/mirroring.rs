@@ -131,7 +131,12 @@ fn only_what_differs_and_merging_are_the_same_over_ssh() {
         shop.choice.manner = Manner::Merge;
         assert_eq!(ways(&shop), [Way::Merge, Way::Merge]);
         assert!(shop.codes().contains(&"merge-leaves".to_owned()));
+        assert!(!shop.codes().contains(&"attributes-unseen".to_owned()));
     }
+    shop.facts.sees_attributes = false;
+    assert!(shop.codes().contains(&"attributes-unseen".to_owned()));
+    shop.choice.manner = Manner::Replace;
+    assert!(!shop.codes().contains(&"attributes-unseen".to_owned()), "whole trees take all of theirs along");
 }
 
 #[test]

@@ -147,6 +147,7 @@ impl Shop {
                 })),
                 borg: None,
                 archiving: None,
+                sees_attributes: true,
                 containers: vec![
                     container("shop_web_1", "web", "/srv/shop/site"),
                     container("shop_db_1", "db", data),
