@@ -121,8 +121,8 @@ pub trait Source: Send + Sync {
         observer: &dyn Observer,
     ) -> Result<Vec<String>, SourceError>;
 
-    /// The same of what another machine has `packed`. Fails with its error where not all of it came: then there is no archive, nor
-    /// anything that began as one.
+    /// The same of what another machine has `packed`. Fails with its error where not all of it came: then there is no archive of
+    /// that name.
     fn back_up_packed(
         &self,
         name: &str,

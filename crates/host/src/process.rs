@@ -17,7 +17,7 @@ const TICK: Duration = Duration::from_millis(200);
 /// How long a program may take to end when it is told to.
 const GRACE: Duration = Duration::from_secs(20);
 
-/// Starts `process`, which is to do what `command` says, and dies with the thread that calls this.
+/// Starts `process`, which is to do what `command` says, and dies with the thread that calls this; what it starts itself may not.
 pub(crate) fn spawn(mut process: std::process::Command, command: &Command) -> Result<Child> {
     // What was asked for by a process that is gone must not go on behind the back of its recovery.
     let with_us = || Ok(set_parent_process_death_signal(Some(Signal::KILL))?);

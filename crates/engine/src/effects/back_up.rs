@@ -58,12 +58,10 @@ impl Effect for BackUp {
 impl BackUp {
     /// Makes the archive. Returns what could not be read, for people.
     fn make(&self, observer: &dyn Observer, cx: &Cx<'_>) -> Result<Vec<String>> {
-        Ok(match cx.host.pack(&self.paths, &self.except)? {
+        Ok(first_of(match cx.host.pack(&self.paths, &self.except)? {
             Files::Here => cx.source.back_up(&self.archive, &self.paths, &self.except, observer)?,
-            Files::Elsewhere(packed) => {
-                first_of(cx.source.back_up_packed(&self.archive, packed, observer)?)
-            }
+            Files::Elsewhere(packed) => cx.source.back_up_packed(&self.archive, packed, observer)?,
             Files::Pretended => Vec::new(),
-        })
+        }))
     }
 }

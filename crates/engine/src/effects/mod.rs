@@ -43,7 +43,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{Cx, Error, Result};
 
-/// Warnings of another host's tar that are passed on one by one.
+/// Warnings of other programs that are passed on one by one.
 const WARNINGS: usize = 20;
 
 /// The first of `warnings`, and how many more there are.

@@ -13,8 +13,8 @@ use super::wire::{self, Call};
 use crate::{Error, Pack, Packed, Result};
 
 /// tar with names as they are, whatever they look like: nothing in them is a pattern, an option or quoted. Sockets are no part of
-/// a backup, and not worth a word. It ends when standard input does, as everything there: it may be in the middle of a large file
-/// that is full of holes, and write nothing for a long time.
+/// a backup, and not worth a word. It ends when standard input does, as everything there: it may be in the middle of a directory
+/// that is slow to read, and write nothing for a long time. Holes are written as zeros.
 const SCRIPT: &str = "unset TAR_OPTIONS
 exec 3<&0
 tar -c -f - -b 20 -C / --format=pax --pax-option=delete=atime,delete=ctime --numeric-owner \

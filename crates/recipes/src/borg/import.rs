@@ -2,7 +2,8 @@
 //!
 //! To `borg import-tar`, a stream that ends between two of its members has come to its end, and so has one in which the blocks come
 //! that end a tar. So the last of it is held back until it is known that it came whole. Where it did not, borg is ended before it sees any
-//! end.
+//! end. And should it see one all the same (a borg that was started by a wrapper lives on when we are killed), what it makes of that
+//! has another name: it gets its own when it is known to be whole.
 
 use std::io::{Read, Write};
 use std::process::ChildStdin;
@@ -15,7 +16,7 @@ use reprise_host::{Command, Fed, Packed};
 use reprise_model::{Observer, Unobserved};
 
 use super::BorgArchive;
-use super::keep::{LIMIT, LOCK_WAIT, remarks};
+use super::keep::{EXIT_CODES, LIMIT, LOCK_WAIT, UNFINISHED, remarks};
 
 /// How much of the stream is held back. A tar ends with two blocks of zeros and is filled up with more of them to 10 KiB.
 const HELD_BACK: usize = 64 << 10;
@@ -26,18 +27,9 @@ const TICK: Duration = Duration::from_millis(200);
 /// The command that makes the archive `name`. Names are UTF-8 to it, or bytes that are none, wherever it runs.
 fn command(location: &str, name: &str, secret: Vec<u8>) -> Command {
     let passphrase = format!("BORG_PASSPHRASE_FD={}", Fed::SECRET);
-    let borg = Command::new("env").args([&passphrase, "LC_ALL=C.UTF-8", "borg", "import-tar", "--lock-wait"]);
+    let borg = Command::new("env").args([&passphrase, EXIT_CODES, "LC_ALL=C.UTF-8", "borg", "import-tar"]);
     let archive = format!("{location}::{name}");
-    borg.args([LOCK_WAIT, "--", &archive, Fed::STREAM]).limit(LIMIT).input(secret)
-}
-
-/// Whether the borg that calls itself `version`, as in `borg 1.2.4`, has `import-tar`. What cannot be read is trusted.
-pub(super) fn imports(version: &str) -> bool {
-    let mut numbers = version.trim().trim_start_matches("borg ").split('.').map(str::parse::<u32>);
-    match (numbers.next(), numbers.next()) {
-        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) >= (1, 2),
-        _ => true,
-    }
+    borg.args(["--lock-wait", LOCK_WAIT, "--", &archive, Fed::STREAM]).limit(LIMIT).input(secret)
 }
 
 impl BorgArchive<'_> {
@@ -48,12 +40,18 @@ impl BorgArchive<'_> {
         packed: Packed<'_>,
         observer: &dyn Observer,
     ) -> Result<Vec<String>> {
+        // What attempts that were cut off have left.
+        self.remove(&self.archives_called(name)?, observer)?;
         let secret = self.secret()?;
         // It waits until nobody reads; opened anew, it is seen as it is then.
         self.close();
-        let made = feed(&command(&self.location, name, secret), packed, observer);
+        let part = format!("{name}{UNFINISHED}.part");
+        let made = feed(&command(&self.location, &part, secret), packed, observer).and_then(|told| {
+            self.rename(&part, name, observer)?;
+            Ok(told)
+        });
         if made.is_err() {
-            // What it saves from time to time is not whole. What cannot be removed now goes with all else that is kept.
+            // What cannot be removed now goes with all else that is kept.
             let _ = self.archives_called(name).and_then(|left| self.remove(&left, &Unobserved));
         }
         made
@@ -283,16 +281,6 @@ mod tests {
         let command = command("/srv/borg", "reprise-before-1", b"xyzzy".to_vec());
         let shown = format!("{command} {command:?}");
         assert!(shown.contains("import-tar") && !shown.contains("xyzzy"), "{shown}");
-    }
-
-    #[test]
-    fn which_borg_imports_is_told_by_its_version() {
-        for old in ["borg 1.1.18\n", "borg 0.29.0", "borg 1.0.13"] {
-            assert!(!imports(old), "{old}");
-        }
-        for new in ["borg 1.2.4\n", "borg 1.4.5", "borg 2.0.0b20", "borg 1.10.0", "something else"] {
-            assert!(imports(new), "{new}");
-        }
     }
 
     fn wait_for(path: &Path) {

@@ -9,7 +9,6 @@ use reprise_host::{Command, Error as HostError, Output, run_local, run_local_unl
 use reprise_model::Observer;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::import::imports;
 use super::{BorgArchive, source_error};
 
 /// What archives of what was there before a restore are called, up to the operation's id.
@@ -24,6 +23,12 @@ pub(super) const LOCK_WAIT: &str = "300";
 /// How long it may take.
 pub(super) const LIMIT: Duration = Duration::from_hours(24);
 
+/// What the names of archives that borg has not finished go on with.
+pub(super) const UNFINISHED: &str = ".checkpoint";
+
+/// By which it is told how a borg ended, whatever somebody has chosen for other runs of it.
+pub(super) const EXIT_CODES: &str = "BORG_EXIT_CODES=legacy";
+
 /// The command that makes the archive `name` of `paths`. Files that it knows by name and time are read all the same: who
 /// restores has a reason to doubt them.
 pub fn create(repository: &str, name: &str, paths: &[PathBuf], except: &[PathBuf]) -> Command {
@@ -33,11 +38,21 @@ pub fn create(repository: &str, name: &str, paths: &[PathBuf], except: &[PathBuf
 /// Fails with the reason where the `borg` of this machine cannot make archives of what lies here, or `elsewhere`.
 pub fn makes_archives(elsewhere: bool) -> Result<(), String> {
     let said = run_local(&Command::new("borg").arg("--version")).map_err(|error| error.to_string())?;
-    let version = String::from_utf8_lossy(&said.stdout);
-    if elsewhere && !imports(&version) {
-        return Err(format!("{} has no import-tar, which came with 1.2", version.trim()));
+    let version = String::from_utf8_lossy(&said.stdout).trim().to_owned();
+    match numbers(&version) {
+        Some((1, minor)) if elsewhere && minor < 2 => {
+            Err(format!("{version} has no import-tar, which came with 1.2"))
+        }
+        // What cannot be read is trusted.
+        Some((1, _)) | None => Ok(()),
+        Some(_) => Err(format!("{version} does not write to repositories of Borg 1")),
     }
-    Ok(())
+}
+
+/// The first two numbers of what a borg calls itself, as in `borg 1.2.4`.
+fn numbers(version: &str) -> Option<(u32, u32)> {
+    let mut numbers = version.strip_prefix("borg ")?.split('.').map(|number| number.parse().ok());
+    Some((numbers.next()??, numbers.next()??))
 }
 
 fn create_args(repository: &str, name: &str, paths: &[PathBuf], except: &[PathBuf]) -> Vec<String> {
@@ -54,7 +69,7 @@ fn create_args(repository: &str, name: &str, paths: &[PathBuf], except: &[PathBu
 impl BorgArchive<'_> {
     pub(super) fn archives_called(&self, name: &str) -> Result<Vec<String>, SourceError> {
         let repository = self.repository()?;
-        let unfinished = format!("{name}.checkpoint");
+        let unfinished = format!("{name}{UNFINISHED}");
         let names = repository.archives().iter().map(|entry| entry.name.clone());
         Ok(names.filter(|found| found == name || found.starts_with(&unfinished)).collect())
     }
@@ -77,13 +92,19 @@ impl BorgArchive<'_> {
         self.run(delete, observer).map(drop)
     }
 
+    pub(super) fn rename(&self, from: &str, to: &str, observer: &dyn Observer) -> Result<(), SourceError> {
+        let archive = format!("{}::{from}", self.location);
+        let rename = ["rename", "--lock-wait", LOCK_WAIT, "--", &archive, to].map(str::to_owned);
+        self.run(rename.to_vec(), observer).map(drop)
+    }
+
     /// Runs a borg that writes to the repository, which is not read meanwhile. Returns what it warned of.
     fn run(&self, args: Vec<String>, observer: &dyn Observer) -> Result<Vec<String>, SourceError> {
         let secret = self.secret()?;
         // It waits until nobody reads; opened anew, it is seen as it is then.
         self.close();
         // Where it finds none to read there, it says that it needs one instead of asking.
-        let command = Command::new("env").args(["BORG_PASSPHRASE_FD=0", "borg"]).args(args);
+        let command = Command::new("env").args(["BORG_PASSPHRASE_FD=0", EXIT_CODES, "borg"]).args(args);
         remarks(run_local_unless(&|| observer.cancelled(), &command.limit(LIMIT).input(secret)))
     }
 
@@ -111,5 +132,18 @@ pub(super) fn unwritable(error: HostError) -> SourceError {
     SourceError::Unwritable {
         message: error.to_string(),
         hint: Some("does `borg` itself get on with that repository, as this user?".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn which_borg_it_is_is_told_by_what_it_calls_itself() {
+        assert_eq!(numbers("borg 1.1.18"), Some((1, 1)));
+        assert_eq!(numbers("borg 1.10.0"), Some((1, 10)));
+        assert_eq!(numbers("borg 2.0.0b20"), Some((2, 0)));
+        assert_eq!(numbers("something else"), None);
     }
 }
