@@ -59,8 +59,8 @@ pub struct Attributes {
 }
 
 impl Attributes {
-    /// The most bytes of extended attributes that are carried along, and of one of them. Who owns a directory can give it many megabytes on some
-    /// file systems, and neither a record nor a command line should have to hold them.
+    /// The most bytes of extended attributes that are carried along, and of one of them. Who owns a directory can give it many megabytes
+    /// on some file systems, and neither a record nor a command line should have to hold them.
     const MOST: (usize, usize) = (256 << 10, 60 << 10);
 
     /// These, unless there is more of them than can be put back everywhere.

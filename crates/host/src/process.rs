@@ -12,10 +12,10 @@ use wait_timeout::ChildExt;
 use crate::{Command, Error, Output, Result};
 
 /// How often somebody who waits looks whether it is cancelled.
-const TICK: Duration = Duration::from_millis(200);
+pub(crate) const TICK: Duration = Duration::from_millis(200);
 
 /// How long a program may take to end when it is told to.
-const GRACE: Duration = Duration::from_secs(20);
+pub(crate) const GRACE: Duration = Duration::from_secs(20);
 
 /// Starts `process`, which is to do what `command` says, and dies with the thread that calls this; what it starts itself may not.
 pub(crate) fn spawn(mut process: std::process::Command, command: &Command) -> Result<Child> {

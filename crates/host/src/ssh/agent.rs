@@ -7,12 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::connection::{Said, Session};
 use super::wire::{self, Answer, Call};
-
-/// How often it is looked whether what is waited for was given up.
-const LOOK: Duration = Duration::from_millis(200);
-
-/// How long what was given up may take to end.
-const ENDING: Duration = Duration::from_secs(20);
+use crate::process::{GRACE, TICK};
 
 /// One such shell, and what it says.
 #[derive(Debug)]
@@ -55,20 +50,8 @@ impl Agent {
         let silent = |_| "it does not answer any more".to_owned();
         let deadline = Instant::now() + limit;
         let stderr = loop {
-            match self.stderr.recv_timeout(LOOK.min(deadline.saturating_duration_since(Instant::now()))) {
-                Err(RecvTimeoutError::Timeout) if cancelled() => {
-                    // The shell there sees its input end, ends what it runs, and is gone when both streams are.
-                    drop(self.stdin.take());
-                    loop {
-                        match self.stderr.recv_timeout(ENDING) {
-                            Ok(_) => {}
-                            Err(RecvTimeoutError::Disconnected) => return Ok(None),
-                            Err(RecvTimeoutError::Timeout) => {
-                                return Err("what was given up there does not end".to_owned());
-                            }
-                        }
-                    }
-                }
+            match self.stderr.recv_timeout(TICK.min(deadline.saturating_duration_since(Instant::now()))) {
+                Err(RecvTimeoutError::Timeout) if cancelled() => return self.give_up().map(|()| None),
                 Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => {}
                 told => break told.map_err(silent)?,
             }
@@ -79,6 +62,20 @@ impl Agent {
         };
         let stdout = self.stdout.recv_timeout(limit).map_err(silent)?;
         Ok(Some(Said { status, stdout: stdout.said, stderr: said }))
+    }
+
+    /// The shell there sees its input end, ends what it runs, and is gone when its streams are.
+    fn give_up(&mut self) -> Result<(), String> {
+        drop(self.stdin.take());
+        loop {
+            match self.stderr.recv_timeout(GRACE) {
+                Ok(_) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Err(RecvTimeoutError::Timeout) => {
+                    return Err("what was given up there does not end".to_owned());
+                }
+            }
+        }
     }
 }
 

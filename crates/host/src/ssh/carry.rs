@@ -1,16 +1,15 @@
 //! Carrying names and attributes on the other side.
 
-use std::ffi::OsString;
 use std::io;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use super::SshHost;
 use super::files::LONG;
-use super::present::unhex;
+use super::told::{parse_found, parse_xattr, time_of};
 use super::wire::Call;
 use crate::carry::is_of_users;
-use crate::{Attributes, Error, FileKind, Found, Host, Move, Result};
+use crate::{Attributes, Error, Found, Host, Move, Result};
 
 /// What is carried with one request at most: it has to fit into a command line, with room to spare.
 const BATCH: usize = 256 << 10;
@@ -35,9 +34,9 @@ x\" ] || fail 'Too many levels of symbolic links'
 }
 ";
 
-/// The tree and the store, and 1 for the last of several requests; then `+` or `-` for out and in, the directory of the store and the name there, the directory of the tree
-/// and the name there, the place in the store at which something must be or nothing, and so on. Directories begin with a slash, or
-/// are empty for the top.
+/// The tree and the store, and 1 for the last of several requests; then `+` or `-` for out and in, the directory of the store and the
+/// name there, the directory of the tree and the name there, the place in the store at which something must be or nothing, and so on.
+/// Directories begin with a slash, or are empty for the top.
 const CARRY: &str = "t=$(home \"$1\") && t=${t%?x} || exit 1
 s=$(home \"$2\") && s=${s%?x} || exit 1
 last=$3 mv='mv -nT'
@@ -110,21 +109,23 @@ impl SshHost {
             return Err(Error::file("move what is in", mount, busy).on(self.name()));
         }
         let script = [GO, CARRY].concat();
-        let (mut batches, mut size) = (vec![Vec::new()], 0);
+        let (mut batches, mut size) = (Vec::<Vec<Vec<u8>>>::new(), 0);
         for it in moves {
             let words = self.words_of(tree, store, it)?;
             let more = words.iter().map(|word| word.len() + 1).sum::<usize>();
-            if size + more > BATCH {
-                batches.push(Vec::new());
-                size = 0;
-            }
             size += more;
-            batches.last_mut().into_iter().for_each(|batch: &mut Vec<_>| batch.extend(words.clone()));
+            match batches.last_mut() {
+                Some(batch) if size <= BATCH => batch.extend(words),
+                _ => {
+                    batches.push(words.into());
+                    size = more;
+                }
+            }
         }
-        let last = batches.len() - 1;
-        for (at, batch) in batches.into_iter().enumerate().filter(|(_, batch)| !batch.is_empty()) {
+        let count = batches.len();
+        for (number, batch) in (1..).zip(batches) {
             let call = Call::script(&script, &[tree, store]).limit(LONG);
-            let call = call.arg(if at == last { "1" } else { "" });
+            let call = call.arg(if number == count { "1" } else { "" });
             self.call("move", &[tree], batch.into_iter().fold(call, Call::arg))?;
         }
         Ok(())
@@ -198,21 +199,6 @@ fn directory(within: &Path) -> Vec<u8> {
     within.iter().flat_map(|name| [b"/", name.as_bytes()].concat()).collect()
 }
 
-/// What `find` says of something as kind, size, inode, names and path.
-pub(super) fn parse_found(line: &[u8]) -> Option<Found> {
-    let mut words = line.splitn(5, |byte| *byte == b' ');
-    let kind = match words.next()? {
-        b"f" => FileKind::File,
-        b"d" => FileKind::Directory,
-        b"l" => FileKind::Symlink,
-        _ => FileKind::Other,
-    };
-    let mut number = || std::str::from_utf8(words.next()?).ok()?.parse::<u64>().ok();
-    let (size, inode, names) = (number()?, number()?, number()?);
-    let path = PathBuf::from(OsString::from_vec(words.next()?.to_vec()));
-    Some(Found { path, kind, size: if kind == FileKind::File { size } else { 0 }, inode, names })
-}
-
 fn hex(value: &[u8]) -> String {
     use std::fmt::Write as _;
     value.iter().fold("0x".to_owned(), |mut text, byte| {
@@ -237,20 +223,6 @@ fn parse(answer: &str) -> Option<Attributes> {
         nanoseconds,
         xattrs,
     })
-}
-
-/// Seconds and nanoseconds, of seconds with any number of decimals.
-pub(super) fn time_of(text: &str) -> Option<(i64, u32)> {
-    let (seconds, decimals) = text.split_once('.').unwrap_or((text, ""));
-    let nanoseconds = format!("{decimals:0<9}").get(..9)?.parse().ok()?;
-    Some((seconds.parse().ok()?, nanoseconds))
-}
-
-/// Name and value of an attribute, of a line of `getfattr -e hex`.
-pub(super) fn parse_xattr(line: &str) -> Option<(String, Vec<u8>)> {
-    let (name, value) = line.split_once('=')?;
-    let value = if value.is_empty() { Vec::new() } else { unhex(value.strip_prefix("0x")?)? };
-    Some((name.to_owned(), value))
 }
 
 #[cfg(test)]

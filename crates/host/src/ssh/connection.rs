@@ -21,7 +21,7 @@ use super::wire::{self, Answer, Call};
 use super::{Settings, trouble};
 use crate::claim::{self, Holder};
 use crate::command::{Dialogue, SECRETS};
-use crate::process::{collect, drain};
+use crate::process::{self, collect, drain};
 use crate::{Claim, Error, Result, Trouble};
 
 /// How long a login may take in all.
@@ -86,9 +86,17 @@ impl Session {
         self.heard = self.heard.take().or_else(|| self.child.stderr.take().map(drain));
     }
 
+    /// Waits for its end, once its input has ended, and ends it where that does not come.
+    pub(super) fn give_up(&mut self) {
+        if !matches!(self.child.wait_timeout(process::GRACE), Ok(Some(_))) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+
     /// The program that it is, whose messages nobody hears.
     pub(super) fn into_dialogue(mut self) -> Dialogue {
-        drop(self.child.stderr.take().map(drain));
+        self.listen();
         Dialogue::of(self.child, Some(self.master))
     }
 }
@@ -227,6 +235,13 @@ impl Connection {
         }
         let _open = stdin.filter(|_| stays_open);
         self.end(session, Some(call.time_limit() + GRACE))
+    }
+
+    /// Begins `call`, which has the session's input as its own, again if the connection is lost; what it says is listened to.
+    pub(super) fn begin(&self, call: &Call) -> Result<Session> {
+        let mut session = self.persist(|| self.session(|mark| wire::fed(call, mark)))?;
+        session.listen();
+        Ok(session)
     }
 
     /// Begins the script that `script` makes of the mark it must print last.

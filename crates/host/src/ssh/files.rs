@@ -445,3 +445,10 @@ pub(super) fn error_of(stderr: &str) -> io::Error {
     let errno = errno.or_else(|| last.contains(": Wrote only ").then_some(Errno::NOSPC));
     errno.map_or_else(|| io::Error::other(last.to_owned()), io::Error::from)
 }
+
+/// The same of all that tar said: its last line only tells that there were others, and the system's own words tell most.
+pub(super) fn error_of_tar(stderr: &str) -> io::Error {
+    let errors = || stderr.lines().filter(|line| !line.is_empty()).map(error_of);
+    let told = errors().find(|error| error.raw_os_error().is_some());
+    told.or_else(|| errors().next()).unwrap_or_else(|| error_of(""))
+}

@@ -10,6 +10,7 @@ mod keys;
 mod pack;
 mod present;
 mod probe;
+mod told;
 mod trouble;
 mod unpack;
 mod wire;
@@ -121,8 +122,6 @@ impl Run for There {
     }
 
     fn begin(&self, command: &Command) -> Result<Dialogue> {
-        let call = Call::from(command);
-        let session = self.0.persist(|| self.0.session(|mark| wire::fed(&call, mark)))?;
-        Ok(session.into_dialogue())
+        Ok(self.0.begin(&Call::from(command))?.into_dialogue())
     }
 }

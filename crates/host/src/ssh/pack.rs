@@ -3,13 +3,11 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ChildStdin;
-use std::time::Duration;
-
-use wait_timeout::ChildExt;
 
 use super::connection::{Connection, Session};
-use super::files::error_of;
-use super::wire::{self, Call};
+use super::files::error_of_tar;
+use super::wire::Call;
+use crate::process::GRACE;
 use crate::{Error, Pack, Packed, Result};
 
 /// tar with names as they are, whatever they look like: nothing in them is a pattern, an option or quoted. Sockets are no part of
@@ -23,9 +21,6 @@ tar -c -f - -b 20 -C / --format=pax --pax-option=delete=atime,delete=ctime --num
 wait $p; r=$?
 { kill $w; wait $w; } 2>/dev/null
 exit $r";
-
-/// How long it has to end once its stream has, or once it is told to.
-const ENDING: Duration = Duration::from_secs(20);
 
 /// A running `tar -c`.
 #[derive(Debug)]
@@ -44,8 +39,7 @@ impl<'c> Packing<'c> {
         except: &[PathBuf],
     ) -> Result<Packed<'c>> {
         let call = call(paths, except);
-        let mut session = connection.persist(|| connection.session(|mark| wire::fed(&call, mark)))?;
-        session.listen();
+        let mut session = connection.begin(&call)?;
         let stdin = session.child.stdin.take();
         let path = paths.first().cloned().unwrap_or_default();
         let Some(stdout) = session.child.stdout.take() else {
@@ -77,18 +71,14 @@ impl Pack for Packing<'_> {
     fn finish(mut self: Box<Self>) -> Result<Vec<String>> {
         let host = &self.connection.settings.name;
         let Some(session) = self.session.take() else { return Err(lost("read", &self.path).on(host)) };
-        let said = self.connection.end(session, Some(ENDING))?;
-        let words = said.stderr.lines().filter(|line| !line.is_empty());
+        let said = self.connection.end(session, Some(GRACE))?;
         match said.status {
             // Something changed while it was read.
-            0 | 1 => Ok(words.map(ToOwned::to_owned).collect()),
-            _ => {
-                // The last line only tells that there were others; the system's own words tell most.
-                let errors: Vec<std::io::Error> = words.map(error_of).collect();
-                let told = errors.iter().position(|error| error.raw_os_error().is_some()).unwrap_or(0);
-                let error = errors.into_iter().nth(told).unwrap_or_else(|| error_of(""));
-                Err(Error::file("read all of", &self.path, error).on(host))
+            0 | 1 => {
+                let words = said.stderr.lines().filter(|line| !line.is_empty());
+                Ok(words.map(ToOwned::to_owned).collect())
             }
+            _ => Err(Error::file("read all of", &self.path, error_of_tar(&said.stderr)).on(host)),
         }
     }
 }
@@ -97,9 +87,6 @@ impl Drop for Packing<'_> {
     fn drop(&mut self) {
         let Some(mut session) = self.session.take() else { return };
         drop(self.stdin.take());
-        if !matches!(session.child.wait_timeout(ENDING), Ok(Some(_))) {
-            let _ = session.child.kill();
-            let _ = session.child.wait();
-        }
+        session.give_up();
     }
 }

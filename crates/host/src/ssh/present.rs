@@ -6,8 +6,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use super::SshHost;
-use super::carry::{parse_found, parse_xattr, time_of};
 use super::files::LONG;
+use super::told::{parse_found, parse_xattr, time_of, unhex, unquote};
 use super::wire::Call;
 use crate::{Attributes, FileKind, Result, Seen};
 
@@ -137,30 +137,6 @@ fn xattrs_of(answer: &[u8]) -> Option<HashMap<PathBuf, Xattrs>> {
         xattrs.sort();
     }
     Some(all)
-}
-
-/// A name as `getfattr` writes it: what would break a line, and backslashes, as three octal digits; of attributes also `=`.
-fn unquote(name: &[u8]) -> Option<Vec<u8>> {
-    let (mut plain, mut rest) = (Vec::with_capacity(name.len()), name);
-    while let Some((byte, after)) = rest.split_first() {
-        rest = after;
-        if *byte == b'\\' {
-            let (digits, after) = rest.split_at_checked(3)?;
-            plain.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok()?);
-            rest = after;
-        } else {
-            plain.push(*byte);
-        }
-    }
-    Some(plain)
-}
-
-/// Bytes written as pairs of digits.
-pub(super) fn unhex(digits: &str) -> Option<Vec<u8>> {
-    if !digits.len().is_multiple_of(2) {
-        return None;
-    }
-    (0..digits.len() / 2).map(|at| u8::from_str_radix(digits.get(at * 2..at * 2 + 2)?, 16).ok()).collect()
 }
 
 #[cfg(test)]

@@ -5,14 +5,12 @@ use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ChildStdin;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use rustix::io::Errno;
-use wait_timeout::ChildExt;
 
 use super::connection::{Connection, Session};
-use super::files::error_of;
-use super::wire::{self, Call};
+use super::files::{error_of, error_of_tar};
+use super::wire::Call;
 use crate::{Error, Result, Unpack, Unpacked};
 
 /// tar as it takes what a backup gives: owners by number, attributes and access lists, and no name that leads out of its
@@ -24,9 +22,6 @@ find \"./${1##*/}\" -xdev -printf '%y %s %n %i\\n'";
 
 /// Free blocks with which a disk is not full.
 const NOT_FULL: u64 = 256;
-
-/// How long tar has to end once nothing more comes.
-const ENDING: Duration = Duration::from_secs(20);
 
 /// A running `tar -x`.
 #[derive(Debug)]
@@ -41,8 +36,7 @@ pub(super) struct Unpacking<'c> {
 impl<'c> Unpacking<'c> {
     pub(super) fn start(connection: &'c Connection, path: &Path) -> Result<Self> {
         let call = Call::script(SCRIPT, &[path]);
-        let mut session = connection.persist(|| connection.session(|mark| wire::fed(&call, mark)))?;
-        session.listen();
+        let mut session = connection.begin(&call)?;
         let stdin = session.child.stdin.take().map(|stdin| BufWriter::with_capacity(256 << 10, stdin));
         let counted = session.child.stdout.take().map(|stdout| std::thread::spawn(move || count(stdout)));
         Ok(Self { connection, path: path.to_owned(), session: Some(session), stdin, counted })
@@ -71,10 +65,7 @@ impl Unpack for Unpacking<'_> {
         let said = self.connection.end(session, None)?;
         let counted = self.counted.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
         if said.status != 0 {
-            // The last line only tells that there were others; the system's own words tell most.
-            let errors: Vec<io::Error> = said.stderr.lines().map(error_of).collect();
-            let told = errors.iter().position(|error| error.raw_os_error().is_some()).unwrap_or(0);
-            return Err(fail(errors.into_iter().nth(told).unwrap_or_else(|| error_of(""))));
+            return Err(fail(error_of_tar(&said.stderr)));
         }
         // tar takes an attribute that cannot be set for nothing much, whoever is to blame.
         let told = |wanted: &[Errno]| {
@@ -105,10 +96,7 @@ impl Drop for Unpacking<'_> {
             // What is still in the buffer is not worth sending.
             drop(stdin.into_parts().0);
         }
-        if !matches!(session.child.wait_timeout(ENDING), Ok(Some(_))) {
-            let _ = session.child.kill();
-            let _ = session.child.wait();
-        }
+        session.give_up();
     }
 }
 

@@ -9,7 +9,7 @@ use reprise_model::{Finding, Message, Protect, Severity, human_bytes};
 use super::estimate::footprint;
 use super::mirror::Put;
 use super::request::Request;
-use super::survey::{Facts, Site};
+use super::survey::{Facts, Site, bytes_there};
 use super::under::Under;
 use crate::borg::{BEFORE, create};
 
@@ -107,8 +107,7 @@ pub(super) fn back_up(request: &Request<'_>, facts: &Facts, puts: &[Put]) -> Opt
     let except: Vec<PathBuf> = stores.collect();
     Some(BackUp {
         by_hand: create(&request.source.repository, &archive, &paths, &except),
-        // Nobody counted what is there; it will be about as much as comes.
-        bytes: present.iter().map(|site| site.item.bytes).sum(),
+        bytes: bytes_there(&facts.sites),
         archive,
         paths,
         except,

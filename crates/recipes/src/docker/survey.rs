@@ -139,7 +139,7 @@ pub struct Archiving {
     pub directory: PathBuf,
     /// Room there.
     pub space: Space,
-    /// What goes into it, in bytes; about, as nobody counted what is there.
+    /// What goes into it, in bytes; about.
     pub bytes: u64,
 }
 
@@ -245,10 +245,10 @@ pub fn survey(
     let texts = texts(selection, choice, backup)?;
     let binds = bind_sources(&containers, &sites, backup)?;
     let borg = choice.backup_before.then(|| makes_archives(host.name() != HERE));
-    let directory = backup.directory().filter(|_| in_place && choice.backup_before);
+    let directory = if in_place && choice.backup_before { backup.directory() } else { None };
     let archiving = directory.map(|directory| {
-        let bytes = sites.iter().filter(|site| site.present.is_some()).map(|site| site.item.bytes).sum();
-        Ok::<_, SurveyError>(Archiving { space: LocalHost::new().space(&directory)?, directory, bytes })
+        let (space, bytes) = (LocalHost::new().space(&directory)?, bytes_there(&sites));
+        Ok::<_, SurveyError>(Archiving { directory, space, bytes })
     });
     let archiving = archiving.transpose()?;
     let sees_attributes = host.sees_attributes()?;
@@ -267,6 +267,11 @@ pub fn survey(
         making,
         texts,
     })
+}
+
+/// Bytes of what is there of `sites`: nobody counted it, and it will be about as much as comes.
+pub(super) fn bytes_there(sites: &[Site]) -> u64 {
+    sites.iter().filter(|site| site.present.is_some()).map(|site| site.item.bytes).sum()
 }
 
 /// Where `item` goes below an alternative location (DR-5).

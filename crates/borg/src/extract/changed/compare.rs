@@ -30,12 +30,9 @@ pub(super) fn is_same_special(found: &OwnedFd, stat: &Stat, item: &Item) -> bool
 /// Whether owner, mode, times, extended attributes, ACLs or flags are others than the archive's. Times of access count only
 /// where the archive has them.
 pub(super) fn differs(handle: &Handle<'_>, stat: &Stat, item: &Item, owners: &Directory) -> bool {
-    let (uid, gid) = owners.of(item);
     let time = |seconds: i64, nanoseconds: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds);
-    uid.is_some_and(|uid| uid != stat.st_uid)
-        || gid.is_some_and(|gid| gid != stat.st_gid)
-        || item.kind() != Kind::Symlink && stat.st_mode & 0o7777 != item.permissions()
-        || item.mtime.is_some_and(|mtime| mtime != time(stat.st_mtime, stat.st_mtime_nsec as i64))
+    let modified = time(stat.st_mtime, stat.st_mtime_nsec as i64);
+    basics_differ((stat.st_uid, stat.st_gid), stat.st_mode & 0o7777, modified, item, owners)
         || item.atime.is_some_and(|atime| atime != time(stat.st_atime, stat.st_atime_nsec as i64))
         || attributes::flags_differ(handle.fd(), item)
         || xattrs_differ(handle, item, owners)
@@ -43,14 +40,33 @@ pub(super) fn differs(handle: &Handle<'_>, stat: &Stat, item: &Item, owners: &Di
 
 /// The same of something that was described: all but flags and times of access, which are nothing that `tar` would set.
 pub(super) fn differs_from(found: &Described, item: &Item, owners: &Directory) -> bool {
+    basics_differ((found.uid, found.gid), found.permissions, found.mtime, item, owners)
+        || are_others(found.xattrs.keys(), |name| found.xattrs.get(name).cloned(), &wanted(item, owners))
+}
+
+/// Whether owner, mode or time are others than the archive's.
+fn basics_differ(
+    owner: (u32, u32),
+    permissions: u32,
+    modified: i128,
+    item: &Item,
+    owners: &Directory,
+) -> bool {
     let (uid, gid) = owners.of(item);
-    let wanted = wanted(item, owners);
-    uid.is_some_and(|uid| uid != found.uid)
-        || gid.is_some_and(|gid| gid != found.gid)
-        || item.kind() != Kind::Symlink && found.permissions != item.permissions()
-        || item.mtime.is_some_and(|mtime| mtime != found.mtime)
-        || found.xattrs.keys().any(|name| is_of_users(name) && !wanted.contains_key(name))
-        || wanted.iter().any(|(name, value)| found.xattrs.get(name) != Some(value))
+    uid.is_some_and(|uid| uid != owner.0)
+        || gid.is_some_and(|gid| gid != owner.1)
+        || item.kind() != Kind::Symlink && permissions != item.permissions()
+        || item.mtime.is_some_and(|mtime| mtime != modified)
+}
+
+/// Whether extended attributes of these `names` are others than those that are `wanted`.
+fn are_others<'n>(
+    mut names: impl Iterator<Item = &'n Vec<u8>>,
+    value_of: impl Fn(&[u8]) -> Option<Vec<u8>>,
+    wanted: &BTreeMap<Vec<u8>, Vec<u8>>,
+) -> bool {
+    names.any(|name| is_of_users(name) && !wanted.contains_key(name))
+        || wanted.iter().any(|(name, value)| value_of(name).as_ref() != Some(value))
 }
 
 /// Names and values of the extended attributes that are to be there; those that only the system can set, if the archive has them.
@@ -69,8 +85,7 @@ fn xattrs_differ(handle: &Handle<'_>, item: &Item, owners: &Directory) -> bool {
     let wanted = wanted(item, owners);
     // What cannot be looked at is set, and told when that fails, too.
     let Ok(names) = handle.xattr_names() else { return true };
-    names.iter().any(|name| is_of_users(name) && !wanted.contains_key(name))
-        || wanted.iter().any(|(name, value)| handle.xattr(name).ok().as_ref() != Some(value))
+    are_others(names.iter(), |name| handle.xattr(name).ok(), &wanted)
 }
 
 /// Whether an attribute is there because somebody put it there, as opposed to the system.
